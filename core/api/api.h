@@ -1,0 +1,14 @@
+/* api.h - the Engine API server: listeners, connections, routes. */
+#pragma once
+
+#include "core/base/error.h"
+
+struct dv_engine;
+struct dv_api;
+
+/* Serve ENGINE on LISTEN_FDS (listening unix sockets, taken). Runs on engine->loop plus a bounded
+ * pool of request threads. */
+DV_CHECK int dv_api_start(struct dv_engine *engine, const int *listen_fds, size_t n_fds,
+                          struct dv_api **ret, struct dv_error *err);
+/* Stop accepting, let running requests end (up to 5 s), close the rest. */
+void dv_api_stop(struct dv_api *api);

@@ -1,0 +1,45 @@
+/* engine.h - the one object that all state of a davitd hangs from. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/str.h"
+
+struct dv_cgroups;
+struct dv_containers;
+struct dv_db;
+struct dv_drivers;
+struct dv_events;
+struct dv_images;
+struct dv_loop;
+struct dv_net;
+
+/* What config file and command line say; immutable after start. */
+struct dv_engine_config {
+    char *root, *run_dir, *plugin_dir, *libexec_dir; /* absolute */
+    struct dv_strv hosts;                            /* "unix:///run/davit.sock" */
+    char *storage_driver, *builder_driver, *log_level;
+    char *instance;                                  /* "" for the default root, else 6 letters */
+    char *bridge_name, *default_pool, *nft_table, *cgroup_parent;
+    bool favordynmods;
+    int64_t log_max_bytes, log_max_files, netns_pool;
+};
+struct dv_engine {
+    struct dv_engine_config config;
+    struct dv_loop *loop;
+    struct dv_db *db;
+    struct dv_drivers *drivers;
+    struct dv_cgroups *cgroups;
+    struct dv_net *net;
+    struct dv_images *images;
+    struct dv_containers *containers;
+    struct dv_events *events;
+    int root_fd, run_fd;
+    uint64_t started_ns;
+    char id[65];                                     /* /info ID */
+    bool favordynmods_on;
+    struct dv_strv warnings;                         /* /info Warnings */
+};
+/* Ask the daemon to end: API's system shutdown (STOP_CONTAINERS) or a signal. Any thread. */
+void dv_engine_stop(struct dv_engine *engine, bool stop_containers);

@@ -1,0 +1,67 @@
+/* load.h - find, check, open and start one driver's .so (docs/plugin-abi.md, section 4). Used by
+ * davitd and davit-worker; lies below both. */
+#pragma once
+
+#include <davit/plugin.h>
+
+#include "core/base/error.h"
+#include "core/base/str.h"
+
+struct dv_plugin_file {          /* where a driver is looked for */
+    uint32_t kind;
+    const char *name;            /* file stem */
+    const char *path;            /* absolute, or NULL: <plugin_dir>/<kind>/<name>.so */
+    const char *plugin_dir;
+    const char *sha256;          /* 64 hex to insist on, or NULL */
+};
+/* An active driver. OPS is the host's own zero-extended copy of the plugin's table: slots that the
+ * plugin does not have are NULL. */
+struct dv_driver {
+    uint32_t kind;
+    char *name, *version, *path;
+    uint64_t caps;
+    const void *ops;
+    void *self;
+    struct dv_host *host;        /* the service table it was given */
+    const struct dv_plugin *plugin;
+};
+/* A call: arena, error slot, deadline. On the caller's stack. */
+struct dv_call {
+    struct dv_error *err;
+    uint64_t deadline_ns;        /* UINT64_MAX: none */
+    int cancel_fd;               /* -1: none */
+    const char *driver;          /* name, for messages */
+    void *arena;                 /* chain of blocks */
+    void (*progress)(void *arg, const char *id, uint64_t done, uint64_t total);
+    void *progress_arg;
+};
+#define dv_autocall __attribute__((cleanup(dv_call_done))) struct dv_call
+void dv_call_init(struct dv_call *c, const struct dv_driver *driver, struct dv_error *err);
+void dv_call_done(struct dv_call *c);
+/* Turn a plugin's result into ours: 0 and positive pass where POSITIVE_OK, a failure without a
+ * recorded reason becomes INTERNAL "plugin 'x' misbehaved: ...". */
+int dv_call_result(struct dv_call *c, int32_t result);
+
+/* Extra services that plugins may ask for by dv_host.service(id). */
+struct dv_host_service {
+    const char *id;
+    const void *table;
+};
+struct dv_host_config {
+    const struct dv_host_service *services;
+    size_t n_services;
+    void (*event)(void *arg, const char *action, const char *id, const struct dv_kvs *attrs);
+    void *event_arg;
+};
+/* Steps 1 to 8 up to start(); each failure is one sentence naming file, found, expected, remedy.
+ * OPTIONS: keys of the driver's INI section, checked against its option table (an unknown key names
+ * the nearest known one) and completed with its defaults. "state_dir" (where the driver keeps its
+ * data) is added by the host when it has such an option. */
+DV_CHECK int dv_driver_open(const struct dv_plugin_file *file, const struct dv_kvs *options,
+                            const struct dv_host_config *host, struct dv_driver **ret,
+                            struct dv_error *err);
+void dv_driver_close(struct dv_driver *driver); /* stop, fini; the object stays mapped */
+const char *dv_kind_name(uint32_t kind);        /* "storage", ... or NULL */
+int dv_kind_parse(const char *name);            /* DV_KIND_*, or -1 */
+/* The ELF note of a file, without running any of it (step 3). */
+DV_CHECK int dv_plugin_note(const char *path, struct dv_note *ret, struct dv_error *err);
