@@ -3,8 +3,8 @@
  * The shim is started with descriptor 3 = control connection and waits for CREATE on it. It binds
  * "shim.sock" in the container's run directory before anything else and serves further connections
  * there (a restarted davitd). If the connection that sent CREATE closes before START came, the shim
- * kills the init and ends without an exit record: nobody was told of a start. Every request is answered by REPLY or ERROR with the same seq; events
- * carry seq 0 and go to every connection. Compatible growth: new tags and kinds only; a shim answers
+ * kills the init and ends without an exit record: nobody was told of a start. Every request is
+ * answered by REPLY or ERROR with the same seq; events carry seq 0 and go to every connection. Compatible growth: new tags and kinds only; a shim answers
  * an unknown kind with ERROR UNSUPPORTED. */
 #pragma once
 
@@ -15,10 +15,13 @@ enum dv_shim_kind {
     DV_SHIM_CREATE = 1,     /* SPEC by memfd (fds: see FDS_*). Replies CREATED fields when the init
                              * waits for "go"; ERROR and exit otherwise */
     DV_SHIM_START,          /* "go"; REPLY with STARTED_NS after the exec succeeded; ERROR with CODE
-                             * and EXIT_CODE 125/126/127 otherwise, then the exit record follows */
+                             * and EXIT_CODE 125/126/127 otherwise: the shim then ends without an
+                             * exit record, since the answer says it all */
     DV_SHIM_SIGNAL,         /* SIGNAL to the init (or to exec EXEC_ID); ALL = 1: every process */
-    DV_SHIM_EXEC,           /* PROCESS, EXEC_ID, STDIN/STDOUT/STDERR wishes; fds: 0 or 1 client.
-                             * REPLY with PID after the exec succeeded; ERROR as for START */
+    DV_SHIM_EXEC,           /* PROCESS, EXEC_ID, OPEN_STDIN; fds: 0 or 1 client, described by
+                             * ATTACH_FLAGS, DETACH_KEYS, EARLY (streams nobody asks for are /dev/null).
+                             * REPLY with PID after the exec succeeded; ERROR as for START, and the
+                             * client reads the failure in its stream, as Docker's clients expect */
     DV_SHIM_RESIZE,         /* ROWS, COLS, optional EXEC_ID */
     DV_SHIM_ATTACH,         /* one client descriptor, ATTACH_FLAGS, DETACH_KEYS, optional EXEC_ID */
     DV_SHIM_STATE,          /* REPLY: PROTOCOL PID STATE STARTED_NS START_TIME and each EXEC group */
@@ -28,8 +31,11 @@ enum dv_shim_kind {
     /* answers and events: shim -> davitd */
     DV_SHIM_REPLY = 100,
     DV_SHIM_ERROR,          /* CODE (DV_E_*), MESSAGE, optional EXIT_CODE */
-    DV_SHIM_EVENT_EXIT,     /* EXIT_CODE, SIGNAL, OOM, FINISHED_NS; the record is on disk already. The
-                             * shim ends right after: connection EOF without it = the shim was killed */
+    DV_SHIM_EVENT_EXIT,     /* EXIT_CODE, SIGNAL, OOM, STARTED_NS, FINISHED_NS; the record is on disk
+                             * already, shim.sock is gone and the namespaces are released. The
+                             * connection closes right after (the shim may go on feeding a slow
+                             * client): connection EOF without the event = look for the record; if
+                             * there is none, the shim was killed */
     DV_SHIM_EVENT_EXEC_EXIT,/* EXEC_ID, EXIT_CODE: after its output was drained */
     DV_SHIM_EVENT_DETACH,   /* a client typed its detach keys; optional EXEC_ID */
 };
@@ -81,6 +87,8 @@ enum dv_shim_tag {
     DV_ST_CLIENT,           /* repeated group of FD_CLIENT, ATTACH_FLAGS, DETACH_KEYS: clients attached
                              * before the start */
     DV_ST_FD_NS,            /* repeated, in order: what dv_spec_ns.fd_index counts */
+    DV_ST_EARLY,            /* bytes, in CLIENT, ATTACH and EXEC: what was read past the request; given to
+                             * stdin before what the client's socket gives */
 };
 
 enum {
