@@ -55,6 +55,10 @@ struct dv_json_map {
 };
 const char *dv_json_map_get(const struct dv_json_map *map, const char *key); /* or NULL */
 
+/* A list "[]" becomes non-NULL items with n 0, so that it can be told from null. Of a number or bool
+ * with a seen_offset, encoding leaves out (OMITEMPTY) or nulls (NULLEMPTY) zero only where it was
+ * not seen. Keys of the tables must live as long as what was encoded: they are not copied. */
+
 /* Fill OUT (zeroed by the caller) from OBJ. Unknown keys are ignored; null leaves a field as it is.
  * INVALID: "HostConfig.Memory: expected number, found string". What was filled is released with
  * dv_json_release, also after a failure. */

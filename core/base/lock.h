@@ -31,6 +31,9 @@ static inline void dv_cleanup_unlock(struct dv_lock **lock)
         dv_lock_drop(*lock);
 }
 /* Hold LOCK to the end of the scope. */
-#define dv_guard(lock)                                                                             \
-    __attribute__((cleanup(dv_cleanup_unlock))) struct dv_lock *guard_##__LINE__ = (lock);         \
-    dv_lock_take(guard_##__LINE__)
+#define DV_GUARD_(lock, name)                                                                      \
+    __attribute__((cleanup(dv_cleanup_unlock))) struct dv_lock *name = (lock);                     \
+    dv_lock_take(name)
+#define DV_GUARD_NAME_(line, lock) DV_GUARD_(lock, guard_##line)
+#define DV_GUARD_LINE_(line, lock) DV_GUARD_NAME_(line, lock)
+#define dv_guard(lock) DV_GUARD_LINE_(__LINE__, lock)

@@ -25,6 +25,12 @@ size_t dv_msg_open(struct dv_msg_writer *w, uint16_t tag);
 void dv_msg_close(struct dv_msg_writer *w, size_t mark);
 DV_CHECK int dv_msg_end(struct dv_msg_writer *w, struct dv_error *err); /* 0 or the first failure */
 void dv_msg_done(struct dv_msg_writer *w);
+/* Number an ended message just before it is sent. */
+static inline void dv_msg_set_seq(struct dv_msg_writer *w, uint32_t seq)
+{
+    if (w->buf.len >= 12)
+        __builtin_memcpy(w->buf.data + 8, &seq, sizeof(seq));
+}
 
 /* Reader: borrowed memory; strings point into the message and are NUL-checked. */
 struct dv_msg {

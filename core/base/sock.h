@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/base/limits.h"
 #include "core/base/msg.h"
@@ -16,7 +17,8 @@ DV_CHECK int dv_sock_listen(int dir_fd, const char *name, int type, mode_t mode,
 DV_CHECK int dv_sock_connect(int dir_fd, const char *name, int type, struct dv_error *err);
 DV_CHECK int dv_sock_pair(int type, int ret[2], struct dv_error *err);
 
-/* Send one message with N_FDS descriptors (borrowed). UNAVAILABLE if the peer is gone. */
+/* Send one message with N_FDS descriptors (borrowed). UNAVAILABLE if the peer is gone, or, with
+ * errno EAGAIN, where FD is nonblocking and its queue is full. */
 DV_CHECK int dv_sock_send(int fd, const struct dv_msg_writer *w, const int *fds, size_t n_fds,
                           struct dv_error *err);
 

@@ -41,5 +41,9 @@ DV_CHECK int dv_strv_copy(struct dv_strv *dst, const struct dv_strv *src); /* DS
 DV_CHECK int dv_strv_split(struct dv_strv *v, const char *s, char sep);
 bool dv_strv_has(const struct dv_strv *v, const char *s);
 
-/* Edit distance of two short names (Levenshtein), for "did you mean". */
+/* Length of the valid UTF-8 character at S (N bytes left, N > 0); 0 if the bytes are none. */
+size_t dv_utf8_len(const char *s, size_t n);
+
+/* Edit distance of two short names (Levenshtein; compared up to 63 bytes),
+ * for "did you mean". */
 size_t dv_edit_distance(const char *a, const char *b);
