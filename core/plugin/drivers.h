@@ -19,6 +19,8 @@ struct dv_driver_info {
 
 DV_CHECK int dv_drivers_new(const char *plugin_dir, struct dv_drivers **ret, struct dv_error *err);
 void dv_drivers_free(struct dv_drivers *drivers);
+/* What drivers added later get: events, services (copied; its pointers must live as long). */
+void dv_drivers_set_host(struct dv_drivers *drivers, const struct dv_host_config *host);
 /* Load one; a failure is recorded as its state, not returned. OPTIONS as for dv_driver_open. */
 void dv_drivers_add(struct dv_drivers *drivers, const struct dv_plugin_file *file,
                     const struct dv_kvs *options);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <davit/plugin.h>
+#include <pthread.h>
 
 #include "core/base/error.h"
 #include "core/base/str.h"
@@ -23,7 +24,8 @@ struct dv_driver {
     const void *ops;
     void *self;
     struct dv_host *host;        /* the service table it was given */
-    const struct dv_plugin *plugin;
+    const struct dv_plugin *plugin;      /* the host's own zero-extended copy */
+    pthread_mutex_t *serial;             /* DV_CAP_SERIAL: held from dv_call_init to dv_call_done */
 };
 /* A call: arena, error slot, deadline. On the caller's stack. */
 struct dv_call {
@@ -34,13 +36,17 @@ struct dv_call {
     void *arena;                 /* chain of blocks */
     void (*progress)(void *arg, const char *id, uint64_t done, uint64_t total);
     void *progress_arg;
+    pthread_mutex_t *serial;     /* held, or NULL */
 };
 #define dv_autocall __attribute__((cleanup(dv_call_done))) struct dv_call
+/* With a DV_CAP_SERIAL driver this waits until no other call is under way. */
 void dv_call_init(struct dv_call *c, const struct dv_driver *driver, struct dv_error *err);
 void dv_call_done(struct dv_call *c);
-/* Turn a plugin's result into ours: 0 and positive pass where POSITIVE_OK, a failure without a
- * recorded reason becomes INTERNAL "plugin 'x' misbehaved: ...". */
+/* Turn a plugin's result into ours: 0 or -DV_E_*. A positive result, a number that is no code and a
+ * failure without a recorded reason become INTERNAL "plugin 'x' misbehaved: ...". */
 int dv_call_result(struct dv_call *c, int32_t result);
+/* The same where 1 to MAX are answers too (dv_registry_ops.next_image: 1). */
+int dv_call_result_upto(struct dv_call *c, int32_t result, int32_t max);
 
 /* Extra services that plugins may ask for by dv_host.service(id). */
 struct dv_host_service {
@@ -53,6 +59,8 @@ struct dv_host_config {
     void (*event)(void *arg, const char *action, const char *id, const struct dv_kvs *attrs);
     void *event_arg;
 };
+/* EVENT_ARG of the host that a service was called through (its `void *host`). */
+void *dv_host_arg(void *host);
 /* Steps 1 to 8 up to start(); each failure is one sentence naming file, found, expected, remedy.
  * OPTIONS: keys of the driver's INI section, checked against its option table (an unknown key names
  * the nearest known one) and completed with its defaults. "state_dir" (where the driver keeps its
