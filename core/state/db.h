@@ -21,15 +21,22 @@ bool dv_db_is_fresh(const struct dv_db *db); /* created by this open: nothing ma
 
 /* How sure a commit must be: FULL survives power loss, NORMAL survives any kill. */
 enum dv_sync { DV_SYNC_FULL, DV_SYNC_NORMAL };
+/* On failure the lock is not held. */
 DV_CHECK int dv_tx_begin(struct dv_db *db, enum dv_sync sync, struct dv_error *err);
+/* The transaction is over in any case: a commit that fails is rolled back. */
 DV_CHECK int dv_tx_commit(struct dv_db *db, struct dv_error *err);
 void dv_tx_rollback(struct dv_db *db); /* nothing if no transaction of this thread is open */
 
 /* Run one statement: FMT types the arguments that follow, one letter a '?': s text (NULL allowed),
  * i int64_t, b blob (const void *, size_t). Statements are prepared once and cached. Takes the
- * database lock if this thread is in no transaction. */
+ * database lock if this thread is in no transaction; a write is then committed FULL. Errors: CONFLICT
+ * for what a UNIQUE or REFERENCES forbids, NO_SPACE, UNAVAILABLE (another process holds it),
+ * INTERNAL; of a damaged file the message names the remedy. */
 DV_CHECK int dv_db_exec(struct dv_db *db, struct dv_error *err, const char *sql, const char *fmt,
                         ...);
+/* Inside a transaction: rows changed by its last exec, and the row id of its last INSERT. */
+int64_t dv_db_changes(struct dv_db *db);
+int64_t dv_db_last_id(struct dv_db *db);
 /* The same for a SELECT: ROW is called for each row; non-zero ends it and is returned if negative.
  * The lock is held during ROW, which only copies. */
 typedef int dv_row_fn(void *arg, sqlite3_stmt *row);
