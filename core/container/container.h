@@ -33,7 +33,8 @@ struct dv_container_view {
     char *path;                               /* argv[0] */
     struct dv_strv args;                      /* the rest */
     char *log_path, *hosts_path, *hostname_path, *resolv_conf_path;
-    json_object *config_json, *host_config_json;
+    const struct dv_container_config *config; /* immutable; valid while the caller holds a reference */
+    json_object *config_json, *host_config_json; /* copies of the caller's own */
     struct dv_strv exec_ids;
     bool tty, open_stdin, auto_remove;
 };

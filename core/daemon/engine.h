@@ -20,6 +20,7 @@ struct dv_engine_config {
     char *root, *run_dir, *plugin_dir, *libexec_dir; /* absolute */
     struct dv_strv hosts;                            /* "unix:///run/davit.sock" */
     char *storage_driver, *builder_driver, *log_level;
+    char *userns_remap;                              /* "" none, "auto", or a name of /etc/subuid */
     char *instance;                                  /* "" for the default root, else 6 letters */
     char *bridge_name, *default_pool, *nft_table, *cgroup_parent;
     bool favordynmods;
@@ -35,7 +36,8 @@ struct dv_engine {
     struct dv_images *images;
     struct dv_containers *containers;
     struct dv_events *events;
-    int root_fd, run_fd;
+    int root_fd, run_fd, lock_fd, favordynmods_fd, signal_fd;
+    bool leave_kernel;                               /* at close: bridges, tables, groups go too */
     uint64_t started_ns;
     char id[65];                                     /* /info ID */
     bool favordynmods_on;

@@ -1,0 +1,335 @@
+/* exec.c - further processes in a running container. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/id.h"
+#include "core/base/sock.h"
+#include "core/base/time.h"
+#include "core/container/internal.h"
+#include "core/runtime/spec.h"
+#include "core/runtime/spec_msg.h"
+
+/* Ended execs are kept for inspect until this many are there; the oldest ended go first. */
+enum { EXECS_KEPT = 256 };
+
+void dv_exec_config_done(struct dv_exec_config *config)
+{
+    dv_strv_done(&config->cmd);
+    dv_strv_done(&config->env);
+    free(config->user);
+    free(config->working_dir);
+    free(config->detach_keys);
+    *config = (struct dv_exec_config){ 0 };
+}
+
+void dv_exec_view_done(struct dv_exec_view *view)
+{
+    dv_strv_done(&view->cmd);
+    free(view->user);
+    *view = (struct dv_exec_view){ 0 };
+}
+
+static void exec_free(struct dv_exec *e)
+{
+    dv_exec_config_done(&e->config);
+    free(e);
+}
+
+/* Under c->lock. */
+static void forget_old(struct dv_container *c)
+{
+    struct dv_exec **at, **oldest = NULL;
+    size_t n = 0;
+
+    for (at = &c->execs; *at; at = &(*at)->next) {
+        n++;
+        if ((*at)->started && !(*at)->running)
+            oldest = at; /* the list is newest first */
+    }
+    if (n > EXECS_KEPT && oldest) {
+        struct dv_exec *e = *oldest;
+
+        *oldest = e->next;
+        exec_free(e);
+    }
+}
+
+static int not_running(struct dv_container *c, struct dv_error *err)
+{
+    if (c->status == DV_PAUSED)
+        return dv_fail(err, DV_E_CONFLICT,
+                       "Container %s is paused, unpause the container before exec", c->id);
+    if (c->status != DV_RUNNING)
+        return dv_fail(err, DV_E_CONFLICT, "container %s is not running", c->id);
+    return 0;
+}
+
+int dv_exec_create(struct dv_container *c, struct dv_exec_config *config, char ret_id[65],
+                   struct dv_error *err)
+{
+    struct dv_exec *e = calloc(1, sizeof(*e));
+    int r;
+
+    if (!e)
+        return dv_fail(err, DV_E_NO_MEMORY, "create an exec in container %s", c->id);
+    dv_id_new(e->id);
+    dv_lock_take(&c->lock);
+    r = not_running(c, err);
+    if (r == 0) {
+        e->config = *config;
+        *config = (struct dv_exec_config){ 0 };
+        e->next = c->execs;
+        c->execs = e;
+        memcpy(ret_id, e->id, sizeof(e->id));
+        forget_old(c);
+    }
+    dv_lock_drop(&c->lock);
+    if (r < 0)
+        free(e);
+    else
+        dv_container_emit(c, "exec_create", (const char *const[]){ "execID", ret_id, NULL });
+    return r;
+}
+
+/* Under c->lock. */
+static struct dv_exec *find_in(struct dv_container *c, const char *id)
+{
+    for (struct dv_exec *e = c->execs; e; e = e->next)
+        if (dv_streq(e->id, id))
+            return e;
+    return NULL;
+}
+
+/* The container that has the exec; new reference. */
+static int owner(struct dv_containers *cs, const char *id, struct dv_container **ret,
+                 struct dv_error *err)
+{
+    struct dv_container **list = NULL;
+    size_t n = dv_container_list(cs, &list);
+
+    for (size_t i = 0; i < n; i++) {
+        bool here;
+
+        dv_lock_take(&list[i]->lock);
+        here = find_in(list[i], id) != NULL;
+        dv_lock_drop(&list[i]->lock);
+        if (here && !*ret)
+            *ret = dv_container_ref(list[i]);
+        dv_container_unref(list[i]);
+    }
+    free(list);
+    if (!*ret)
+        return dv_fail(err, DV_E_NOT_FOUND, "No such exec instance: %s", id);
+    return 0;
+}
+
+static int look(struct dv_exec *e, struct dv_container *c, struct dv_exec_view *v)
+{
+    snprintf(v->id, sizeof(v->id), "%s", e->id);
+    snprintf(v->container_id, sizeof(v->container_id), "%s", c->id);
+    v->running = e->running;
+    v->tty = e->config.tty;
+    v->privileged = e->config.privileged;
+    v->attach_stdin = e->config.attach_stdin;
+    v->attach_stdout = e->config.attach_stdout;
+    v->attach_stderr = e->config.attach_stderr;
+    v->has_exit_code = e->started && !e->running;
+    v->exit_code = e->exit_code;
+    v->pid = e->pid;
+    v->user = dv_strdup(e->config.user ? e->config.user : "");
+    return v->user && dv_strv_copy(&v->cmd, &e->config.cmd) == 0 ? 0 : -1;
+}
+
+int dv_exec_look(struct dv_containers *cs, const char *exec_id, struct dv_exec_view *ret,
+                 struct dv_error *err)
+{
+    struct dv_container *c = NULL;
+    struct dv_exec *e;
+    int r = owner(cs, exec_id, &c, err);
+
+    if (r < 0)
+        return r;
+    dv_lock_take(&c->lock);
+    e = find_in(c, exec_id);
+    if (!e)
+        r = dv_fail(err, DV_E_NOT_FOUND, "No such exec instance: %s", exec_id);
+    else if (look(e, c, ret) < 0)
+        r = dv_fail(err, DV_E_NO_MEMORY, "look at exec %s", exec_id);
+    dv_lock_drop(&c->lock);
+    dv_container_unref(c);
+    return r;
+}
+
+int dv_exec_start_check(struct dv_containers *cs, const char *exec_id, struct dv_error *err)
+{
+    struct dv_container *c = NULL;
+    struct dv_exec *e;
+    int r = owner(cs, exec_id, &c, err);
+
+    if (r < 0)
+        return r;
+    dv_lock_take(&c->lock);
+    e = find_in(c, exec_id);
+    if (!e)
+        r = dv_fail(err, DV_E_NOT_FOUND, "No such exec instance: %s", exec_id);
+    else if (e->started)
+        r = dv_fail(err, DV_E_CONFLICT, "Error: Exec command %s is already running", exec_id);
+    else
+        r = not_running(c, err);
+    dv_lock_drop(&c->lock);
+    dv_container_unref(c);
+    return r;
+}
+
+static int put_request(struct dv_container *c, struct dv_exec *e, const struct dv_attach *a,
+                       struct dv_msg_writer *w, struct dv_error *err)
+{
+    static const char default_keys[] = { 16, 17 };
+    struct dv_spec_process process = { 0 };
+    int r = dv_spec_process_build(c, &e->config, &process, err);
+
+    if (r == 0) {
+        dv_process_encode(w, DV_ST_PROCESS, &process);
+        dv_msg_str(w, DV_ST_EXEC_ID, e->id);
+        dv_msg_u64(w, DV_ST_OPEN_STDIN, e->config.attach_stdin && a);
+        if (a) {
+            dv_msg_u64(w, DV_ST_ATTACH_FLAGS, a->flags);
+            dv_msg_bytes(w, DV_ST_DETACH_KEYS, a->detach_keys ? a->detach_keys : default_keys,
+                         a->detach_keys ? a->n_detach_keys : sizeof(default_keys));
+            if (a->n_early)
+                dv_msg_bytes(w, DV_ST_EARLY, a->early, a->n_early);
+        }
+    }
+    dv_spec_process_done(&process);
+    return r;
+}
+
+/* Mark it started, so that nobody starts it twice. Under no lock. */
+static struct dv_exec *claim(struct dv_container *c, const char *id, uint16_t rows, uint16_t cols,
+                             struct dv_error *err)
+{
+    struct dv_exec *e;
+
+    dv_lock_take(&c->lock);
+    e = find_in(c, id);
+    if (!e || e->started) {
+        dv_fail(err, DV_E_CONFLICT, "Error: Exec command %s is already running", id);
+        e = NULL;
+    } else if (not_running(c, err) < 0) {
+        e = NULL;
+    } else {
+        e->started = e->running = true;
+        if (rows && cols)
+            e->config.rows = rows, e->config.cols = cols;
+    }
+    dv_lock_drop(&c->lock);
+    return e;
+}
+
+static void emit_start(struct dv_container *c, struct dv_exec *e)
+{
+    dv_autofree char *action = NULL, *line = NULL;
+
+    for (size_t i = 0; i < e->config.cmd.n; i++) {
+        char *longer = dv_format("%s%s%s", line ? line : "", i ? " " : "", e->config.cmd.items[i]);
+
+        free(line);
+        line = longer;
+    }
+    action = dv_format("exec_start: %s", line ? line : "");
+    if (action)
+        dv_container_emit(c, action, (const char *const[]){ "execID", e->id, NULL });
+}
+
+static int start_in(struct dv_container *c, const char *exec_id, struct dv_attach *a,
+                    uint16_t rows, uint16_t cols, struct dv_error *err)
+{
+    struct dv_exec *e = claim(c, exec_id, rows, cols, err);
+    struct dv_msg_writer w;
+    dv_autopacket answer = { 0 };
+    int64_t code = 126;
+    int r;
+
+    if (!e)
+        return -err->code;
+    dv_msg_begin(&w, DV_SHIM_EXEC, 0, DV_MAX_MSG_BYTES);
+    r = put_request(c, e, a, &w, err);
+    if (r == 0)
+        r = dv_shim_request(c, &w, a ? &a->fd : NULL, a ? 1 : 0, &answer, &code, err);
+    dv_msg_done(&w);
+
+    dv_lock_take(&c->lock);
+    if (r < 0) {
+        e->running = false;
+        e->exit_code = code;
+    } else if (e->running) {
+        e->pid = dv_msg_get_i64(&answer.msg, DV_ST_PID, 0);
+    }
+    dv_lock_drop(&c->lock);
+    if (r == 0)
+        emit_start(c, e);
+    return r;
+}
+
+int dv_exec_start(struct dv_containers *cs, const char *exec_id, struct dv_attach *a,
+                  uint16_t rows, uint16_t cols, struct dv_error *err)
+{
+    struct dv_container *c = NULL;
+    int r = owner(cs, exec_id, &c, err);
+
+    if (r == 0)
+        r = start_in(c, exec_id, a, rows, cols, err);
+    if (a)
+        dv_close(a->fd); /* the shim has its own, or nobody needs it */
+    dv_container_unref(c);
+    return r;
+}
+
+int dv_exec_resize(struct dv_containers *cs, const char *exec_id, unsigned rows, unsigned cols,
+                   struct dv_error *err)
+{
+    struct dv_container *c = NULL;
+    struct dv_msg_writer w;
+    dv_autopacket answer = { 0 };
+    int r = owner(cs, exec_id, &c, err);
+
+    if (r < 0)
+        return r;
+    dv_msg_begin(&w, DV_SHIM_RESIZE, 0, DV_MAX_MSG_BYTES);
+    dv_msg_str(&w, DV_ST_EXEC_ID, exec_id);
+    dv_msg_u64(&w, DV_ST_ROWS, rows);
+    dv_msg_u64(&w, DV_ST_COLS, cols);
+    r = dv_shim_request(c, &w, NULL, 0, &answer, NULL, err);
+    dv_msg_done(&w);
+    dv_container_unref(c);
+    return r;
+}
+
+void dv_exec_exited(struct dv_container *c, const char *exec_id, int64_t exit_code)
+{
+    struct dv_exec *e;
+    char code[24];
+
+    snprintf(code, sizeof(code), "%lld", (long long)exit_code);
+    dv_lock_take(&c->lock);
+    e = find_in(c, exec_id);
+    if (e) {
+        e->running = false;
+        e->pid = 0;
+        e->exit_code = exit_code;
+    }
+    dv_lock_drop(&c->lock);
+    if (e)
+        dv_container_emit(c, "exec_die", (const char *const[]){ "execID", exec_id, "exitCode", code,
+                                                                NULL });
+}
+
+void dv_execs_ended(struct dv_container *c)
+{
+    for (struct dv_exec *e = c->execs; e; e = e->next)
+        if (e->running) {
+            e->running = false;
+            e->exit_code = 137;
+        }
+}

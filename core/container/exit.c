@@ -1,0 +1,190 @@
+/* exit.c - what follows a container's end: state, events, release, removal. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/time.h"
+#include "core/container/internal.h"
+#include "core/container/test_hooks.h"
+#include "core/daemon/engine.h"
+#include "core/image/image.h"
+#include "core/network/network.h"
+#include "core/runtime/cgroup.h"
+#include "core/state/db.h"
+
+struct exit_job {
+    struct dv_container *c;          /* reference */
+    uint64_t generation;
+    struct dv_exit exit;
+    bool shim_lost;
+};
+
+bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
+{
+    dv_autofree char *text = NULL;
+    struct dv_error err = { 0 };
+    unsigned version, oom;
+    unsigned long long started, finished;
+    long long code;
+    char boot[64];
+
+    if (dv_read_file(state_fd, "exit", 4096, &text, NULL, &err) < 0)
+        return false;
+    if (sscanf(text, "%u %lld %u %llu %llu %63s", &version, &code, &oom, &started, &finished,
+               boot) != 6)
+        return false;
+    if (version != 1 || !dv_streq(boot, boot_id))
+        return false;
+    *ret = (struct dv_exit){ .exit_code = code, .oom = oom != 0, .started_ns = started,
+                             .finished_ns = finished };
+    return true;
+}
+
+static void release(struct dv_container *c)
+{
+    struct dv_engine *engine = c->cs->engine;
+    struct dv_endpoint_view *list = NULL;
+    size_t n = dv_endpoint_list(engine->net, c->id, &list);
+
+    for (size_t i = 0; i < n; i++)
+        dv_endpoint_leave(engine->net, list[i].id, -1);
+    free(list);
+    dv_workspace_deactivate(engine->images, c->storage_driver, c->id);
+}
+
+/* The shim is gone, the init may live on, without anybody to read its output: end it. */
+static void settle_lost_shim(struct exit_job *job)
+{
+    struct dv_container *c = job->c;
+    struct dv_containers *cs = c->cs;
+    dv_autoclose int state_fd = openat(cs->dirs_fd, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct dv_error err = { 0 };
+
+    if (state_fd >= 0 && dv_exit_record_read(state_fd, cs->boot_id, &job->exit))
+        return;
+    if (dv_cgroup_kill(cs->engine->cgroups, cs->cgroup_parent, c->id, &err) < 0)
+        dv_log_warn(NULL, "container %s: kill its processes: %s", c->id, err.msg);
+    job->exit = (struct dv_exit){ .exit_code = 137, .finished_ns = dv_now_ns() };
+    snprintf(job->exit.error, sizeof(job->exit.error),
+             "its davit-shim died; the container was killed");
+}
+
+static bool record_exit(struct exit_job *job)
+{
+    struct dv_container *c = job->c;
+    struct dv_error err = { 0 };
+    struct dv_shim *shim;
+
+    dv_lock_take(&c->lock);
+    if (c->generation != job->generation || (c->status != DV_RUNNING && c->status != DV_PAUSED)) {
+        dv_lock_drop(&c->lock);
+        return false;
+    }
+    shim = dv_take(c->shim);
+    c->status = DV_EXITED;
+    c->pid = 0;
+    c->exit_code = job->exit.exit_code;
+    c->oom_killed = job->exit.oom;
+    c->finished_ns = job->exit.finished_ns;
+    if (job->exit.error[0]) {
+        free(c->error);
+        c->error = dv_strdup(job->exit.error);
+    }
+    dv_execs_ended(c);
+    if (dv_tx_begin(c->cs->engine->db, DV_SYNC_NORMAL, &err) == 0) {
+        if (dv_container_row_update(c, &err) < 0 || dv_tx_commit(c->cs->engine->db, &err) < 0)
+            dv_tx_rollback(c->cs->engine->db);
+    }
+    dv_lock_drop(&c->lock);
+    dv_shim_unref(shim);
+    if (err.code)
+        dv_log_error(NULL, "container %s: record its exit: %s", c->id, err.msg);
+    return true;
+}
+
+static void tell_exit(struct dv_container *c, const struct dv_exit *exit)
+{
+    char code[24], duration[24];
+    uint64_t ns = exit->finished_ns > c->started_ns ? exit->finished_ns - c->started_ns : 0;
+
+    snprintf(code, sizeof(code), "%lld", (long long)exit->exit_code);
+    snprintf(duration, sizeof(duration), "%llu", (unsigned long long)(ns / 1000000000));
+    if (exit->oom)
+        dv_container_emit(c, "oom", NULL);
+    dv_container_emit(c, "die", (const char *const[]){ "execDuration", duration, "exitCode", code,
+                                                       NULL });
+}
+
+static void wake(struct dv_container *c)
+{
+    dv_lock_take(&c->lock);
+    dv_waiters_fire(c, DV_WAIT_NEXT_EXIT);
+    dv_followers_end(c);
+    pthread_cond_broadcast(&c->changed);
+    dv_lock_drop(&c->lock);
+}
+
+static void auto_remove(struct dv_container *c)
+{
+    struct dv_error err = { 0 };
+    int r = dv_op_begin(c, "remove", &err);
+
+    if (r == 0) {
+        r = dv_container_erase(c, &err);
+        dv_op_end(c);
+    }
+    if (r < 0 && err.code != DV_E_NOT_FOUND)
+        dv_log_error(NULL, "container %s: remove after its exit: %s", c->id, err.msg);
+}
+
+static void settle(void *arg)
+{
+    struct exit_job *job = arg;
+    struct dv_container *c = job->c;
+
+    dv_test_point("exit-told");
+    if (job->shim_lost)
+        settle_lost_shim(job);
+    if (!job->exit.oom)
+        job->exit.oom = dv_cgroup_oom_killed(c->cs->engine->cgroups, c->cs->cgroup_parent, c->id);
+    if (record_exit(job)) {
+        dv_test_point("exit-recorded");
+        release(c);
+        tell_exit(c, &job->exit);
+        wake(c);
+        if (c->auto_remove)
+            auto_remove(c);
+        else
+            dv_container_clean_kernel(c);
+        dv_test_point("exit-settled");
+    }
+    dv_container_unref(c);
+    free(job);
+}
+
+static void queue(struct dv_container *c, uint64_t generation, const struct dv_exit *exit,
+                  bool lost)
+{
+    struct exit_job *job = calloc(1, sizeof(*job));
+
+    if (!job)
+        abort(); /* a lost exit would be a lie; the restarted daemon finds the record */
+    job->c = dv_container_ref(c);
+    job->generation = generation;
+    job->exit = *exit;
+    job->shim_lost = lost;
+    dv_jobs_add(c->cs->settle, settle, job);
+}
+
+void dv_container_exited(struct dv_container *c, uint64_t generation, const struct dv_exit *exit)
+{
+    queue(c, generation, exit, false);
+}
+
+void dv_container_shim_lost(struct dv_container *c, uint64_t generation)
+{
+    queue(c, generation, &(struct dv_exit){ 0 }, true);
+}

@@ -1,0 +1,113 @@
+/* jobs.c - one background thread with a queue of jobs, run in order. */
+#include "core/container/jobs.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "core/base/lock.h"
+
+enum { JOB_STACK_BYTES = 256 << 10 };
+
+struct job {
+    struct job *next;
+    dv_job_fn *fn;
+    void *arg;
+};
+struct dv_jobs {
+    pthread_t thread;
+    struct dv_lock lock;      /* rank 40; protects the rest */
+    pthread_cond_t wake;
+    struct job *first, **last;
+    bool stop;
+};
+
+static struct job *next_job(struct dv_jobs *jobs)
+{
+    struct job *job;
+
+    dv_lock_take(&jobs->lock);
+    while (!jobs->first && !jobs->stop)
+        (void)dv_lock_wait(&jobs->lock, &jobs->wake, 0);
+    job = jobs->first;
+    if (job) {
+        jobs->first = job->next;
+        if (!jobs->first)
+            jobs->last = &jobs->first;
+    }
+    dv_lock_drop(&jobs->lock);
+    return job;
+}
+
+static void *run(void *arg)
+{
+    struct dv_jobs *jobs = arg;
+    struct job *job;
+
+    while ((job = next_job(jobs))) {
+        job->fn(job->arg);
+        free(job);
+    }
+    return NULL;
+}
+
+int dv_jobs_new(const char *name, struct dv_jobs **ret, struct dv_error *err)
+{
+    struct dv_jobs *jobs = calloc(1, sizeof(*jobs));
+    pthread_attr_t attr;
+    sigset_t all, old;
+    int r;
+
+    if (!jobs)
+        return dv_fail(err, DV_E_NO_MEMORY, "start thread %s", name);
+    dv_lock_init(&jobs->lock, DV_RANK_QUEUE);
+    dv_cond_init(&jobs->wake);
+    jobs->last = &jobs->first;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, JOB_STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    r = pthread_create(&jobs->thread, &attr, run, jobs);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    if (r) {
+        dv_lock_done(&jobs->lock);
+        free(jobs);
+        errno = r;
+        return dv_fail_errno(err, DV_E_INTERNAL, "start thread %s", name);
+    }
+    pthread_setname_np(jobs->thread, name);
+    *ret = jobs;
+    return 0;
+}
+
+void dv_jobs_free(struct dv_jobs *jobs)
+{
+    if (!jobs)
+        return;
+    dv_lock_take(&jobs->lock);
+    jobs->stop = true;
+    pthread_cond_signal(&jobs->wake);
+    dv_lock_drop(&jobs->lock);
+    pthread_join(jobs->thread, NULL);
+    pthread_cond_destroy(&jobs->wake);
+    dv_lock_done(&jobs->lock);
+    free(jobs);
+}
+
+void dv_jobs_add(struct dv_jobs *jobs, dv_job_fn *fn, void *arg)
+{
+    struct job *job = calloc(1, sizeof(*job));
+
+    if (!job)
+        abort();
+    job->fn = fn;
+    job->arg = arg;
+    dv_lock_take(&jobs->lock);
+    *jobs->last = job;
+    jobs->last = &job->next;
+    pthread_cond_signal(&jobs->wake);
+    dv_lock_drop(&jobs->lock);
+}

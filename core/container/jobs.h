@@ -1,0 +1,13 @@
+/* jobs.h - one background thread with a queue of jobs, run in order. */
+#pragma once
+
+#include "core/base/error.h"
+
+struct dv_jobs;
+typedef void dv_job_fn(void *arg);
+
+DV_CHECK int dv_jobs_new(const char *name, struct dv_jobs **ret, struct dv_error *err);
+/* Runs what is queued, then ends the thread. */
+void dv_jobs_free(struct dv_jobs *jobs);
+/* Any thread. Aborts on out of memory: a lost exit would be a lie. */
+void dv_jobs_add(struct dv_jobs *jobs, dv_job_fn *fn, void *arg);

@@ -1,0 +1,327 @@
+/* shim.c - the daemon's end of the shim protocol: start one, ask it, hear its events. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/socket.h>
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/loop.h"
+#include "core/base/sock.h"
+#include "core/base/spawn.h"
+#include "core/base/time.h"
+#include "core/container/internal.h"
+#include "core/daemon/engine.h"
+
+/* A shim answers within milliseconds; a mount of a dead network file system may hang it. */
+enum { ANSWER_S = 60 };
+
+struct request {                     /* on the asking thread's stack */
+    struct request *next;
+    uint32_t seq;
+    bool answered, lost;
+    struct dv_packet *answer;
+};
+struct dv_shim {
+    atomic_int refs;                 /* the container's, the loop's, each asker's */
+    struct dv_container *c;          /* reference */
+    uint64_t generation;
+    int fd;
+    struct dv_watch *watch;          /* loop thread */
+    bool exited;                     /* loop thread: EVENT_EXIT came */
+    struct dv_lock lock;             /* rank 40; protects below */
+    pthread_cond_t answered;
+    struct request *waiting;
+    uint32_t last_seq;
+    bool closed;
+};
+
+void dv_shim_unref(struct dv_shim *shim)
+{
+    if (!shim || atomic_fetch_sub_explicit(&shim->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    dv_close(shim->fd);
+    pthread_cond_destroy(&shim->answered);
+    dv_lock_done(&shim->lock);
+    free(shim);
+}
+
+int dv_shim_spawn(struct dv_containers *cs, struct dv_shim_start *ret, struct dv_error *err)
+{
+    char *const argv[] = { "davit-shim", NULL };
+    int pair[2], fds[4] = { -1, -1, STDERR_FILENO, -1 };
+    struct dv_spawn spawn = { .path = cs->shim_path, .argv = argv, .fds = fds, .n_fds = N(fds),
+                              .new_session = 1 };
+    dv_autoclose int pidfd = -1;
+    struct timeval limit = { .tv_sec = ANSWER_S };
+    int r;
+
+    r = dv_sock_pair(SOCK_SEQPACKET, pair, err);
+    if (r < 0)
+        return r;
+    fds[3] = pair[1];
+    r = dv_spawn(&spawn, &ret->pid, &pidfd, err);
+    dv_close(pair[1]);
+    if (r < 0) {
+        dv_close(pair[0]);
+        return dv_wrap(err, "start davit-shim");
+    }
+    setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    ret->fd = pair[0];
+    return 0;
+}
+
+/* Turn an ERROR message into an error; 0 for a REPLY. */
+static int answer_result(const struct dv_packet *p, int64_t *exit_code, struct dv_error *err)
+{
+    if (p->msg.kind == DV_SHIM_REPLY)
+        return 0;
+    if (exit_code)
+        *exit_code = dv_msg_get_i64(&p->msg, DV_ST_EXIT_CODE, 125);
+    return dv_fail(err, (int)dv_msg_get_i64(&p->msg, DV_ST_CODE, DV_E_INTERNAL), "%s",
+                   dv_msg_get_str(&p->msg, DV_ST_MESSAGE, "davit-shim failed without a reason"));
+}
+
+int dv_shim_read_answer(int fd, struct dv_packet *answer, int64_t *exit_code,
+                        struct dv_error *err)
+{
+    int r = dv_sock_recv(fd, answer, err);
+
+    if (r == 0)
+        return dv_fail(err, DV_E_UNAVAILABLE, "davit-shim ended before it answered");
+    if (r == -DV_E_UNAVAILABLE)
+        return dv_fail(err, DV_E_TIMEOUT, "davit-shim did not answer within %d s", ANSWER_S);
+    if (r < 0)
+        return dv_wrap(err, "read davit-shim's answer");
+    return answer_result(answer, exit_code, err);
+}
+
+int dv_shim_call(int fd, struct dv_msg_writer *w, const int *fds, size_t n_fds,
+                 struct dv_packet *answer, int64_t *exit_code, struct dv_error *err)
+{
+    int r = dv_msg_end(w, err);
+
+    if (r == 0)
+        r = dv_sock_send(fd, w, fds, n_fds, err);
+    if (r < 0)
+        return dv_wrap(err, "ask davit-shim");
+    return dv_shim_read_answer(fd, answer, exit_code, err);
+}
+
+/* ---- an adopted connection ---- */
+
+static void wake_asker(struct dv_shim *shim, struct dv_packet *packet)
+{
+    struct request **at;
+
+    dv_lock_take(&shim->lock);
+    for (at = &shim->waiting; *at; at = &(*at)->next)
+        if ((*at)->seq == packet->msg.seq) {
+            struct request *request = *at;
+
+            *at = request->next;
+            *request->answer = *packet; /* its bytes and descriptors are the asker's now */
+            *packet = (struct dv_packet){ 0 };
+            request->answered = true;
+            pthread_cond_broadcast(&shim->answered);
+            break;
+        }
+    dv_lock_drop(&shim->lock);
+}
+
+static void lose_askers(struct dv_shim *shim)
+{
+    dv_lock_take(&shim->lock);
+    shim->closed = true;
+    for (struct request *r = shim->waiting; r; r = r->next)
+        r->lost = true;
+    shim->waiting = NULL;
+    pthread_cond_broadcast(&shim->answered);
+    dv_lock_drop(&shim->lock);
+}
+
+static void on_exit_event(struct dv_shim *shim, const struct dv_msg *m)
+{
+    struct dv_exit exit = {
+        .exit_code = dv_msg_get_i64(m, DV_ST_EXIT_CODE, 255),
+        .oom = dv_msg_get_u64(m, DV_ST_OOM, 0),
+        .started_ns = dv_msg_get_u64(m, DV_ST_STARTED_NS, 0),
+        .finished_ns = dv_msg_get_u64(m, DV_ST_FINISHED_NS, dv_now_ns()),
+    };
+
+    shim->exited = true;
+    dv_container_exited(shim->c, shim->generation, &exit);
+}
+
+static void on_event(struct dv_shim *shim, const struct dv_msg *m)
+{
+    switch (m->kind) {
+    case DV_SHIM_EVENT_EXIT:
+        on_exit_event(shim, m);
+        break;
+    case DV_SHIM_EVENT_EXEC_EXIT:
+        dv_exec_exited(shim->c, dv_msg_get_str(m, DV_ST_EXEC_ID, ""),
+                       dv_msg_get_i64(m, DV_ST_EXIT_CODE, 255));
+        break;
+    case DV_SHIM_EVENT_DETACH:
+        dv_container_emit(shim->c, "detach", NULL);
+        break;
+    default: /* a newer shim's event */
+        break;
+    }
+}
+
+static void drop_connection(struct dv_shim *shim)
+{
+    struct dv_container *c = shim->c;
+    bool exited = shim->exited;
+    uint64_t generation = shim->generation;
+
+    dv_watch_remove(shim->watch);
+    lose_askers(shim);
+    if (!exited)
+        dv_container_shim_lost(c, generation);
+    dv_shim_unref(shim); /* the loop's */
+    dv_container_unref(c);
+}
+
+static void on_readable(void *data, uint32_t events)
+{
+    struct dv_shim *shim = data;
+
+    (void)events;
+    for (;;) {
+        dv_autopacket packet = { 0 };
+        struct dv_error err = { 0 };
+        int r = dv_sock_recv(shim->fd, &packet, &err);
+
+        if (r == -DV_E_UNAVAILABLE)
+            return;
+        if (r < 0)
+            dv_log_warn(NULL, "container %s: bad message of its shim: %s", shim->c->id, err.msg);
+        if (r <= 0) {
+            drop_connection(shim);
+            return;
+        }
+        if (packet.msg.kind == DV_SHIM_REPLY || packet.msg.kind == DV_SHIM_ERROR)
+            wake_asker(shim, &packet);
+        else
+            on_event(shim, &packet.msg);
+    }
+}
+
+static void watch_in_loop(void *data)
+{
+    struct dv_shim *shim = data;
+    struct dv_error err = { 0 };
+    int r = dv_loop_add(shim->c->cs->engine->loop, shim->fd, EPOLLIN, on_readable, shim,
+                        &shim->watch, &err);
+
+    if (r < 0) {
+        dv_log_error(NULL, "container %s: watch its shim: %s", shim->c->id, err.msg);
+        drop_connection(shim);
+    }
+}
+
+int dv_shim_adopt(struct dv_container *c, int fd, uint64_t generation, struct dv_error *err)
+{
+    struct dv_shim *shim = calloc(1, sizeof(*shim)), *old;
+
+    if (!shim)
+        return dv_fail(err, DV_E_NO_MEMORY, "watch the shim of container %s", c->id);
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        free(shim);
+        return dv_fail_errno(err, DV_E_INTERNAL, "make a socket nonblocking");
+    }
+    atomic_init(&shim->refs, 2); /* the container's and the loop's */
+    shim->c = dv_container_ref(c);
+    shim->generation = generation;
+    shim->fd = fd;
+    dv_lock_init(&shim->lock, DV_RANK_QUEUE);
+    dv_cond_init(&shim->answered);
+
+    dv_lock_take(&c->lock);
+    old = c->shim;
+    c->shim = shim;
+    dv_lock_drop(&c->lock);
+    dv_shim_unref(old);
+    dv_loop_post(c->cs->engine->loop, watch_in_loop, shim);
+    return 0;
+}
+
+static struct dv_shim *borrow(struct dv_container *c)
+{
+    struct dv_shim *shim;
+
+    dv_lock_take(&c->lock);
+    shim = c->shim;
+    if (shim)
+        atomic_fetch_add_explicit(&shim->refs, 1, memory_order_relaxed);
+    dv_lock_drop(&c->lock);
+    return shim;
+}
+
+static int ask(struct dv_shim *shim, struct dv_msg_writer *w, const int *fds, size_t n_fds,
+               struct dv_packet *answer, struct dv_error *err)
+{
+    struct request request = { .answer = answer }, **at;
+    uint64_t deadline = dv_mono_ns() + ANSWER_S * UINT64_C(1000000000);
+    int r = 0;
+
+    dv_lock_take(&shim->lock);
+    request.seq = ++shim->last_seq ? shim->last_seq : ++shim->last_seq;
+    request.lost = shim->closed;
+    request.next = shim->waiting;
+    shim->waiting = &request;
+    dv_msg_set_seq(w, request.seq);
+    if (!request.lost)
+        r = dv_sock_send(shim->fd, w, fds, n_fds, err);
+    while (r == 0 && !request.answered && !request.lost)
+        r = dv_lock_wait(&shim->lock, &shim->answered, deadline);
+    for (at = &shim->waiting; *at; at = &(*at)->next)
+        if (*at == &request) {
+            *at = request.next;
+            break;
+        }
+    dv_lock_drop(&shim->lock);
+    if (request.answered)
+        return 0;
+    if (request.lost)
+        return dv_fail(err, DV_E_CONFLICT, "container is not running");
+    if (err->code)
+        return -err->code;
+    return dv_fail(err, DV_E_TIMEOUT, "davit-shim did not answer within %d s", ANSWER_S);
+}
+
+int dv_shim_request(struct dv_container *c, struct dv_msg_writer *w, const int *fds, size_t n_fds,
+                    struct dv_packet *answer, int64_t *exit_code, struct dv_error *err)
+{
+    struct dv_shim *shim;
+    int r = dv_msg_end(w, err);
+
+    if (r < 0)
+        return r;
+    shim = borrow(c);
+    if (!shim)
+        return dv_fail(err, DV_E_CONFLICT, "container %s is not running", c->id);
+    r = ask(shim, w, fds, n_fds, answer, err);
+    dv_shim_unref(shim);
+    return r < 0 ? r : answer_result(answer, exit_code, err);
+}
+
+int dv_shim_open_run_dir(struct dv_containers *cs, const char *id, bool create,
+                         struct dv_error *err)
+{
+    int fd;
+
+    if (create && mkdirat(cs->run_fd, id, 0700) < 0 && errno != EEXIST)
+        return dv_fail_errno(err, DV_E_INTERNAL, "create %s/containers/%s",
+                             cs->engine->config.run_dir, id);
+    fd = openat(cs->run_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return dv_fail_errno(err, errno == ENOENT ? DV_E_NOT_FOUND : DV_E_INTERNAL,
+                             "open %s/containers/%s", cs->engine->config.run_dir, id);
+    return fd;
+}

@@ -1,0 +1,18 @@
+/* spec_parts.h - the parts that spec.c puts together. */
+#pragma once
+
+#include "core/container/internal.h"
+#include "core/runtime/spec.h"
+
+char *dv_spec_hostname(const struct dv_container *c); /* caller frees */
+/* userns.c: the maps, where the container gets a user namespace (engine's userns_remap). */
+int dv_spec_user_namespace(struct dv_container *c, struct dv_spec *spec, struct dv_error *err);
+/* spec_mounts.c */
+int dv_spec_mounts(struct dv_container *c, struct dv_spec *spec, struct dv_error *err);
+/* spec_devices.c: devices and their rules, masked and read-only paths, rlimits */
+int dv_spec_paths_and_devices(struct dv_container *c, struct dv_spec *spec, struct dv_error *err);
+int dv_spec_rlimits(const struct dv_container_config *config, struct dv_spec_process *p,
+                    struct dv_error *err);
+/* spec_resources.c */
+int dv_spec_resources(struct dv_container *c, struct dv_spec *spec, struct dv_strv *warnings,
+                      struct dv_error *err);

@@ -1,0 +1,510 @@
+/* config.c - davit.ini and the command line of davitd. */
+#include "core/daemon/config.h"
+
+#include <fcntl.h>
+#include <ini.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/file.h"
+#include "core/base/id.h"
+#include "core/base/limits.h"
+#include "core/base/log.h"
+#include "core/base/parse.h"
+#include "core/plugin/load.h"
+
+#ifndef DAVIT_SYSCONFDIR
+#define DAVIT_SYSCONFDIR "/etc"
+#endif
+#ifndef DAVIT_LIBEXECDIR
+#define DAVIT_LIBEXECDIR "/usr/local/libexec/davit"
+#endif
+#ifndef DAVIT_PLUGINDIR
+#define DAVIT_PLUGINDIR "/usr/local/lib/davit/plugins"
+#endif
+static const char default_file[] = DAVIT_SYSCONFDIR "/davit/davit.ini";
+static const char default_root[] = "/var/lib/davit";
+
+/* ---- the keys of our own sections ---- */
+
+enum key_type { KEY_STR, KEY_PATH, KEY_BOOL, KEY_U64, KEY_BYTES, KEY_LIST };
+struct key {
+    const char *section, *name;
+    enum key_type type;
+    size_t offset;                   /* in struct dv_config */
+    const char *fallback;            /* NULL: worked out in finish() */
+};
+#define AT(field) offsetof(struct dv_config, field)
+static const struct key keys[] = {
+    { "engine", "cgroup_parent", KEY_STR, AT(engine.cgroup_parent), NULL },
+    { "engine", "favordynmods", KEY_BOOL, AT(engine.favordynmods), "true" },
+    { "engine", "hosts", KEY_LIST, AT(engine.hosts), NULL },
+    { "engine", "libexec_dir", KEY_PATH, AT(engine.libexec_dir), NULL },
+    { "engine", "log_level", KEY_STR, AT(engine.log_level), "info" },
+    { "engine", "plugin_dir", KEY_PATH, AT(engine.plugin_dir), NULL },
+    { "engine", "root", KEY_PATH, AT(engine.root), default_root },
+    { "engine", "run_dir", KEY_PATH, AT(engine.run_dir), NULL },
+    { "engine", "userns_remap", KEY_STR, AT(engine.userns_remap), "" },
+    { "log", "max_file", KEY_U64, AT(engine.log_max_files), "5" },
+    { "log", "max_size", KEY_BYTES, AT(engine.log_max_bytes), "20m" },
+    { "network", "bridge_name", KEY_STR, AT(engine.bridge_name), NULL },
+    { "network", "default_pool", KEY_STR, AT(engine.default_pool), "auto" },
+    { "network", "drivers", KEY_STR, AT(network_drivers), "bridge, host, none" },
+    { "network", "netns_pool", KEY_U64, AT(engine.netns_pool), "4" },
+    { "network", "nft_table", KEY_STR, AT(engine.nft_table), NULL },
+    { "registry", "drivers", KEY_STR, AT(registry_drivers), "archive" },
+    { "storage", "driver", KEY_STR, AT(engine.storage_driver), "overlay" },
+};
+
+static int set_list(struct dv_strv *list, const char *value)
+{
+    dv_autostrv parts = { 0 };
+
+    if (dv_strv_split(&parts, value, ',') < 0)
+        return -1;
+    dv_strv_done(list);
+    for (size_t i = 0; i < parts.n; i++) {
+        char *word = parts.items[i] + strspn(parts.items[i], " \t");
+
+        word[strcspn(word, " \t")] = '\0';
+        if (*word && dv_strv_add(list, word) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int set_text(char **at, const char *value)
+{
+    char *copy = dv_strdup(value);
+
+    if (!copy)
+        return -1;
+    free(*at);
+    *at = copy;
+    return 0;
+}
+
+static int set_key(struct dv_config *config, const struct key *key, const char *value,
+                   struct dv_error *err)
+{
+    char *at = (char *)config + key->offset;
+    uint64_t number;
+    int r = 0;
+
+    switch (key->type) {
+    case KEY_PATH:
+        if (value[0] != '/')
+            return dv_fail(err, DV_E_INVALID, "%s.%s: '%s' is not an absolute path", key->section,
+                           key->name, value);
+        r = set_text((char **)(void *)at, value);
+        break;
+    case KEY_STR:
+        r = set_text((char **)(void *)at, value);
+        break;
+    case KEY_LIST:
+        r = set_list((struct dv_strv *)(void *)at, value);
+        break;
+    case KEY_BOOL:
+        if (dv_parse_bool(value, (bool *)at) < 0)
+            return dv_fail(err, DV_E_INVALID, "%s.%s: '%s' is neither true nor false", key->section,
+                           key->name, value);
+        break;
+    case KEY_U64:
+        if (dv_parse_u64(value, 0, INT32_MAX, &number) < 0)
+            return dv_fail(err, DV_E_INVALID, "%s.%s: '%s' is not a number from 0 to %d",
+                           key->section, key->name, value, INT32_MAX);
+        *(int64_t *)(void *)at = (int64_t)number;
+        break;
+    case KEY_BYTES:
+        if (dv_parse_bytes(value, (int64_t *)(void *)at) < 0)
+            return dv_fail(err, DV_E_INVALID, "%s.%s: '%s' is not a size such as 20m",
+                           key->section, key->name, value);
+        break;
+    }
+    return r < 0 ? dv_fail(err, DV_E_NO_MEMORY, "read the config") : 0;
+}
+
+static const struct key *find_key(const char *section, const char *name)
+{
+    for (size_t i = 0; i < N(keys); i++)
+        if (dv_streq(keys[i].section, section) && dv_streq(keys[i].name, name))
+            return &keys[i];
+    return NULL;
+}
+
+static int unknown_key(const char *section, const char *name, struct dv_error *err)
+{
+    const char *nearest = NULL;
+    size_t best = SIZE_MAX;
+    bool known_section = false;
+
+    for (size_t i = 0; i < N(keys); i++) {
+        size_t d;
+
+        if (!dv_streq(keys[i].section, section))
+            continue;
+        known_section = true;
+        d = dv_edit_distance(keys[i].name, name);
+        if (d < best)
+            best = d, nearest = keys[i].name;
+    }
+    if (!known_section)
+        return dv_fail(err, DV_E_INVALID,
+                       "unknown section [%s]; known: [engine] [log] [network] [registry] [storage], "
+                       "a driver's own such as [storage.overlay], and [plugin \"name\"]",
+                       section);
+    return dv_fail(err, DV_E_INVALID, "unknown key '%s' in [%s]; the nearest known one is '%s'",
+                   name, section, nearest);
+}
+
+/* ---- drivers' own sections, and plugins from outside the tree ---- */
+
+static struct dv_config_driver *driver_entry(struct dv_config *config, const char *name)
+{
+    struct dv_config_driver *grown;
+
+    for (size_t i = 0; i < config->n_drivers; i++)
+        if (dv_streq(config->drivers[i].name, name))
+            return &config->drivers[i];
+    grown = reallocarray(config->drivers, config->n_drivers + 1, sizeof(*grown));
+    if (!grown)
+        return NULL;
+    config->drivers = grown;
+    grown += config->n_drivers;
+    *grown = (struct dv_config_driver){ .name = dv_strdup(name) };
+    if (!grown->name)
+        return NULL;
+    config->n_drivers++;
+    return grown;
+}
+
+static int set_plugin_key(struct dv_config *config, const char *section, const char *name,
+                          const char *value, struct dv_error *err)
+{
+    char plugin[64] = "";
+    struct dv_config_driver *d;
+    int kind;
+
+    if (sscanf(section, "plugin \"%63[a-z0-9-]\"", plugin) != 1)
+        return dv_fail(err, DV_E_INVALID,
+                       "section [%s]: write it as [plugin \"name\"] with a name of [a-z0-9-]",
+                       section);
+    d = driver_entry(config, plugin);
+    if (!d)
+        return dv_fail(err, DV_E_NO_MEMORY, "read the config");
+    if (dv_streq(name, "kind")) {
+        kind = dv_kind_parse(value);
+        if (kind < 0)
+            return dv_fail(err, DV_E_INVALID, "[%s]: unknown kind '%s'", section, value);
+        d->kind = (uint32_t)kind;
+        return 0;
+    }
+    if (dv_streq(name, "path") || dv_streq(name, "sha256")) {
+        if (set_text(*name == 'p' ? &d->path : &d->sha256, value) < 0)
+            return dv_fail(err, DV_E_NO_MEMORY, "read the config");
+        return 0;
+    }
+    if (dv_streq(name, "isolation")) {
+        if (dv_streq(value, "in-process"))
+            return 0;
+        return dv_fail(err, DV_E_UNSUPPORTED, "[%s]: isolation = %s is not supported yet", section,
+                       value);
+    }
+    return dv_fail(err, DV_E_INVALID,
+                   "unknown key '%s' in [%s]; known: kind, path, sha256, isolation", name, section);
+}
+
+static int set_driver_option(struct dv_config *config, const char *section, const char *name,
+                             const char *value, struct dv_error *err)
+{
+    const char *dot = strchr(section, '.');
+    struct dv_config_option *o;
+    char kind_name[16];
+    int kind;
+
+    snprintf(kind_name, sizeof(kind_name), "%.*s", (int)(dot - section), section);
+    kind = dv_kind_parse(kind_name);
+    if (kind < 0)
+        return dv_fail(err, DV_E_INVALID, "section [%s]: '%s' is not a kind of driver", section,
+                       kind_name);
+    for (size_t i = 0; i < config->n_options; i++) {
+        o = &config->options[i];
+        if (o->kind == (uint32_t)kind && dv_streq(o->driver, dot + 1) && dv_streq(o->key, name))
+            return set_text(&o->value, value) < 0
+                       ? dv_fail(err, DV_E_NO_MEMORY, "read the config")
+                       : 0;
+    }
+    o = reallocarray(config->options, config->n_options + 1, sizeof(*o));
+    if (!o)
+        return dv_fail(err, DV_E_NO_MEMORY, "read the config");
+    config->options = o;
+    o += config->n_options++;
+    *o = (struct dv_config_option){ (uint32_t)kind, dv_strdup(dot + 1), dv_strdup(name),
+                                    dv_strdup(value) };
+    if (!o->driver || !o->key || !o->value)
+        return dv_fail(err, DV_E_NO_MEMORY, "read the config");
+    return 0;
+}
+
+static int set_any(struct dv_config *config, const char *section, const char *name,
+                   const char *value, struct dv_error *err)
+{
+    const struct key *key = find_key(section, name);
+
+    if (key)
+        return set_key(config, key, value, err);
+    if (dv_starts(section, "plugin"))
+        return set_plugin_key(config, section, name, value, err);
+    if (strchr(section, '.'))
+        return set_driver_option(config, section, name, value, err);
+    return unknown_key(section, name, err);
+}
+
+/* ---- file and command line ---- */
+
+struct reading {
+    struct dv_config *config;
+    struct dv_error *err;
+};
+
+static int on_entry(void *user, const char *section, const char *name, const char *value)
+{
+    struct reading *r = user;
+
+    return set_any(r->config, section, name, value, r->err) == 0;
+}
+
+static int read_ini(struct dv_config *config, const char *path, bool must_exist,
+                    struct dv_error *err)
+{
+    struct reading r = { config, err };
+    dv_autofree char *text = NULL;
+    int line;
+
+    line = dv_read_file(AT_FDCWD, path, DV_MAX_CONFIG_BYTES, &text, NULL, err);
+    if (line == -DV_E_NOT_FOUND && !must_exist) {
+        dv_error_clear(err);
+        return 0;
+    }
+    if (line < 0)
+        return dv_wrap(err, "read the config %s", path);
+    line = ini_parse_string(text, on_entry, &r);
+    if (line > 0 && err->code)
+        return dv_wrap(err, "%s:%d", path, line);
+    if (line != 0)
+        return dv_fail(err, DV_E_INVALID,
+                       "%s:%d: neither a [section], a 'key = value' nor a comment (;)", path, line);
+    return 0;
+}
+
+static int apply_set(struct dv_config *config, const char *set, struct dv_error *err)
+{
+    dv_autofree char *copy = dv_strdup(set);
+    char *equals, *dot;
+
+    if (!copy)
+        return dv_fail(err, DV_E_NO_MEMORY, "read the command line");
+    equals = strchr(copy, '=');
+    if (equals)
+        *equals = '\0';
+    dot = equals ? strrchr(copy, '.') : NULL;
+    if (!dot)
+        return dv_fail(err, DV_E_INVALID, "--set %s: write it as section.key=value", set);
+    *dot = '\0';
+    if (set_any(config, copy, dot + 1, equals + 1, err) < 0)
+        return dv_wrap(err, "--set %s", set);
+    return 0;
+}
+
+static int apply_args(struct dv_config *config, const struct dv_config_args *args,
+                      struct dv_error *err)
+{
+    const struct {
+        const char *key, *value;
+    } paths[] = { { "root", args->root }, { "run_dir", args->run_dir },
+                  { "plugin_dir", args->plugin_dir } };
+    int r = 0;
+
+    for (size_t i = 0; i < args->sets.n && r == 0; i++)
+        r = apply_set(config, args->sets.items[i], err);
+    for (size_t i = 0; i < N(paths) && r == 0; i++) {
+        char cwd[PATH_MAX] = "";
+        dv_autofree char *path = NULL;
+
+        if (!paths[i].value)
+            continue;
+        if (paths[i].value[0] != '/' && !getcwd(cwd, sizeof(cwd)))
+            return dv_fail_errno(err, DV_E_INTERNAL, "find the current directory");
+        path = dv_format("%s%s%s", cwd, *cwd ? "/" : "", paths[i].value);
+        r = path ? set_any(config, "engine", paths[i].key, path, err)
+                 : dv_fail(err, DV_E_NO_MEMORY, "read the command line");
+    }
+    if (r == 0 && args->hosts.n) {
+        dv_strv_done(&config->engine.hosts);
+        if (dv_strv_copy(&config->engine.hosts, &args->hosts) < 0)
+            r = dv_fail(err, DV_E_NO_MEMORY, "read the command line");
+    }
+    return r;
+}
+
+/* ---- what follows from the rest ---- */
+
+/* The folder of our own program: a build tree has helpers and plugins beside it. */
+static char *beside_program(const char *suffix, const char *probe)
+{
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    dv_autofree char *dir = NULL, *file = NULL;
+    char *slash, resolved[PATH_MAX];
+
+    if (n <= 0)
+        return NULL;
+    exe[n] = '\0';
+    slash = strrchr(exe, '/');
+    if (slash)
+        *slash = '\0';
+    dir = dv_format("%s%s", exe, suffix);
+    file = dir ? dv_format("%s/%s", dir, probe) : NULL;
+    if (!file || access(file, F_OK) < 0 || !realpath(dir, resolved))
+        return NULL;
+    return dv_strdup(resolved);
+}
+
+static int fill(char **at, char *value, struct dv_error *err)
+{
+    if (*at) {
+        free(value);
+        return 0;
+    }
+    *at = value;
+    return value ? 0 : dv_fail(err, DV_E_NO_MEMORY, "complete the config");
+}
+
+/* Kernel names are derived from the root, so that several engines never meet; the default root has
+ * the plain ones. */
+static int fill_instance(struct dv_engine_config *e, struct dv_error *err)
+{
+    static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+    uint64_t hash = dv_hash64(e->root, strlen(e->root));
+    bool plain = dv_streq(e->root, default_root);
+    char name[7] = "";
+    int r;
+
+    for (int i = 0; i < 6; i++, hash >>= 5)
+        name[i] = digits[hash & 31];
+    r = fill(&e->instance, dv_strdup(name), err);
+    if (r == 0)
+        r = fill(&e->bridge_name, plain ? dv_strdup("davit0") : dv_format("dv-%s", name), err);
+    if (r == 0)
+        r = fill(&e->nft_table, plain ? dv_strdup("davit") : dv_format("davit-%s", name), err);
+    if (r == 0)
+        r = fill(&e->cgroup_parent, plain ? dv_strdup("/davit") : dv_format("/davit-%s", name),
+                 err);
+    if (r == 0)
+        r = fill(&e->run_dir,
+                 plain ? dv_strdup("/run/davit") : dv_format("/run/davit-%s", name), err);
+    return r;
+}
+
+static int finish(struct dv_engine_config *e, struct dv_error *err)
+{
+    int r = fill_instance(e, err);
+    char *dir;
+
+    if (r == 0 && !e->libexec_dir) {
+        dir = beside_program("", "davit-shim");
+        r = fill(&e->libexec_dir, dir ? dir : dv_strdup(DAVIT_LIBEXECDIR), err);
+    }
+    if (r == 0 && !e->plugin_dir) {
+        dir = beside_program("/../plugins", "storage");
+        r = fill(&e->plugin_dir, dir ? dir : dv_strdup(DAVIT_PLUGINDIR), err);
+    }
+    if (r == 0 && !e->hosts.n) {
+        dv_autofree char *host = dv_format("unix://%s/davit.sock", e->run_dir);
+
+        if (!host || dv_strv_add(&e->hosts, host) < 0)
+            r = dv_fail(err, DV_E_NO_MEMORY, "complete the config");
+    }
+    if (r == 0 && dv_log_level_parse(e->log_level) < 0)
+        r = dv_fail(err, DV_E_INVALID, "engine.log_level: '%s' is none of error, warn, info, debug",
+                    e->log_level);
+    return r;
+}
+
+static int name_drivers(struct dv_config *config, uint32_t kind, const char *list,
+                        struct dv_error *err)
+{
+    dv_autostrv names = { 0 };
+
+    if (set_list(&names, list) < 0)
+        return dv_fail(err, DV_E_NO_MEMORY, "read the config");
+    for (size_t i = 0; i < names.n; i++) {
+        struct dv_config_driver *d = driver_entry(config, names.items[i]);
+
+        if (!d)
+            return dv_fail(err, DV_E_NO_MEMORY, "read the config");
+        if (d->kind && d->kind != kind)
+            return dv_fail(err, DV_E_INVALID, "driver '%s' is named as %s and as %s", d->name,
+                           dv_kind_name(d->kind), dv_kind_name(kind));
+        d->kind = kind;
+        d->chosen = true;
+    }
+    return 0;
+}
+
+static int fill_defaults(struct dv_config *config, struct dv_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < N(keys) && r == 0; i++)
+        if (keys[i].fallback)
+            r = set_key(config, &keys[i], keys[i].fallback, err);
+    return r;
+}
+
+int dv_config_read(const struct dv_config_args *args, struct dv_config *ret, struct dv_error *err)
+{
+    int r = fill_defaults(ret, err);
+
+    if (r == 0)
+        r = read_ini(ret, args->file ? args->file : default_file, args->file != NULL, err);
+    if (r == 0)
+        r = apply_args(ret, args, err);
+    if (r == 0)
+        r = finish(&ret->engine, err);
+    if (r == 0)
+        r = name_drivers(ret, DV_KIND_STORAGE, ret->engine.storage_driver, err);
+    if (r == 0)
+        r = name_drivers(ret, DV_KIND_NETWORK, ret->network_drivers, err);
+    for (size_t i = 0; i < ret->n_drivers && r == 0; i++)
+        if (!ret->drivers[i].kind)
+            r = dv_fail(err, DV_E_INVALID, "[plugin \"%s\"] lacks 'kind ='", ret->drivers[i].name);
+    return r;
+}
+
+void dv_config_done(struct dv_config *config)
+{
+    struct dv_engine_config *e = &config->engine;
+    char *texts[] = { e->root, e->run_dir, e->plugin_dir, e->libexec_dir, e->storage_driver,
+                      e->builder_driver, e->log_level, e->userns_remap, e->instance,
+                      e->bridge_name, e->default_pool, e->nft_table, e->cgroup_parent,
+                      config->network_drivers, config->registry_drivers };
+
+    for (size_t i = 0; i < N(texts); i++)
+        free(texts[i]);
+    dv_strv_done(&e->hosts);
+    for (size_t i = 0; i < config->n_drivers; i++) {
+        free(config->drivers[i].name);
+        free(config->drivers[i].path);
+        free(config->drivers[i].sha256);
+    }
+    for (size_t i = 0; i < config->n_options; i++) {
+        free(config->options[i].driver);
+        free(config->options[i].key);
+        free(config->options[i].value);
+    }
+    free(config->drivers);
+    free(config->options);
+    *config = (struct dv_config){ 0 };
+}

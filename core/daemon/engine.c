@@ -1,0 +1,240 @@
+/* engine.c - open the engine's parts in their order, close them in reverse. */
+#include "core/daemon/engine.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "core/base/file.h"
+#include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/base/loop.h"
+#include "core/base/time.h"
+#include "core/container/container.h"
+#include "core/container/events.h"
+#include "core/container/store.h"
+#include "core/daemon/config.h"
+#include "core/daemon/engine_open.h"
+#include "core/image/image.h"
+#include "core/network/network.h"
+#include "core/plugin/drivers.h"
+#include "core/runtime/cgroup.h"
+#include "core/state/db.h"
+
+static int open_directory(const char *path, mode_t mode, int *ret, struct dv_error *err)
+{
+    int r = dv_mkdirs(AT_FDCWD, path, mode, err);
+
+    if (r < 0)
+        return r;
+    *ret = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret < 0 ? dv_fail_errno(err, DV_E_INTERNAL, "open %s", path) : 0;
+}
+
+/* Held for the daemon's life. Two daemons on one root would each undo the other's work. */
+static int lock_root(struct dv_engine *engine, struct dv_error *err)
+{
+    engine->lock_fd = openat(engine->root_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                             0600);
+    if (engine->lock_fd < 0)
+        return dv_fail_errno(err, DV_E_INTERNAL, "open %s/lock", engine->config.root);
+    if (flock(engine->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return dv_fail(err, DV_E_CONFLICT,
+                       "another davitd uses %s; stop it, or give this one its own --root",
+                       engine->config.root);
+    return 0;
+}
+
+static int open_state(struct dv_engine *engine, struct dv_error *err)
+{
+    dv_autofree char *path = dv_format("%s/davit.db", engine->config.root);
+    dv_autofree char *id = NULL;
+    int r;
+
+    if (!path)
+        return dv_fail(err, DV_E_NO_MEMORY, "open the database");
+    r = dv_db_open(path, &engine->db, err);
+    if (r < 0)
+        return r;
+    id = dv_meta_get(engine->db, "engine_id");
+    if (id) {
+        snprintf(engine->id, sizeof(engine->id), "%s", id);
+        return 0;
+    }
+    dv_id_new(engine->id);
+    return dv_meta_set(engine->db, "engine_id", engine->id, err);
+}
+
+static size_t gather_options(const struct dv_config *config, const struct dv_config_driver *d,
+                             struct dv_kv *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < config->n_options && n < max; i++)
+        if (config->options[i].kind == d->kind && dv_streq(config->options[i].driver, d->name))
+            out[n++] = (struct dv_kv){ config->options[i].key, config->options[i].value };
+    return n;
+}
+
+/* What only the engine knows is handed over as options: where to keep data, whose links they are. */
+static void add_driver(struct dv_engine *engine, const struct dv_config *config,
+                       const struct dv_config_driver *d)
+{
+    dv_autofree char *state = dv_format("%s/storage/%s", engine->config.root, d->name);
+    struct dv_kv items[64];
+    struct dv_kvs options = { items, gather_options(config, d, items, N(items) - 2) };
+    struct dv_plugin_file file = { .kind = d->kind, .name = d->name, .path = d->path,
+                                   .plugin_dir = engine->config.plugin_dir, .sha256 = d->sha256 };
+    struct dv_error err = { 0 };
+
+    if (d->kind == DV_KIND_STORAGE && state) {
+        if (dv_mkdirs(AT_FDCWD, state, 0700, &err) < 0)
+            dv_log_error(NULL, "%s", err.msg);
+        items[options.n++] = (struct dv_kv){ "state_dir", state };
+    }
+    if (d->kind == DV_KIND_NETWORK && dv_streq(d->name, "bridge"))
+        items[options.n++] = (struct dv_kv){ "instance", engine->config.instance };
+    dv_drivers_add(engine->drivers, &file, &options);
+}
+
+static int open_drivers(struct dv_engine *engine, const struct dv_config *config,
+                        struct dv_error *err)
+{
+    int r = dv_drivers_new(engine->config.plugin_dir, &engine->drivers, err);
+
+    for (size_t i = 0; r == 0 && i < config->n_drivers; i++)
+        if (config->drivers[i].kind == DV_KIND_STORAGE ||
+            config->drivers[i].kind == DV_KIND_NETWORK)
+            add_driver(engine, config, &config->drivers[i]);
+    for (size_t i = 0; r == 0 && i < dv_drivers_count(engine->drivers); i++) {
+        struct dv_driver_info info;
+
+        dv_drivers_info(engine->drivers, i, &info);
+        if (info.state != DV_DRIVER_ACTIVE)
+            dv_log_warn(NULL, "%s driver %s is not active: %s", dv_kind_name(info.kind), info.name,
+                        info.reason);
+    }
+    return r;
+}
+
+static void warn(struct dv_engine *engine, const char *text)
+{
+    dv_log_warn(NULL, "%s", text);
+    if (dv_strv_add(&engine->warnings, text) < 0)
+        dv_log_warn(NULL, "out of memory");
+}
+
+static int open_cgroups(struct dv_engine *engine, struct dv_error *err)
+{
+    struct dv_error ignored = { 0 };
+    char name[32];
+    int r = dv_cgroups_detect(&engine->cgroups, err);
+
+    if (r < 0 || !engine->config.favordynmods)
+        return r;
+    snprintf(name, sizeof(name), "davit-%s", engine->config.instance);
+    if (dv_cgroups_favordynmods(engine->cgroups, name, &engine->favordynmods_fd,
+                                &engine->favordynmods_on, &ignored) < 0)
+        warn(engine, ignored.msg);
+    return 0;
+}
+
+static int open_network(struct dv_engine *engine, struct dv_error *err)
+{
+    const struct dv_engine_config *c = &engine->config;
+    struct dv_net_config config = {
+        .instance = c->instance, .bridge_name = c->bridge_name, .default_pool = c->default_pool,
+        .nft_table = c->nft_table, .pool_size = (unsigned)c->netns_pool, .db = engine->db,
+        .drivers = engine->drivers,
+    };
+
+    return dv_net_open(&config, &engine->net, err);
+}
+
+static void on_image_event(void *arg, const char *action, const char *image_id, const char *name)
+{
+    struct dv_engine *engine = arg;
+
+    dv_events_emit(engine->events, "image", action, image_id,
+                   (const char *const[]){ "name", name ? name : image_id, NULL });
+}
+
+static int open_images(struct dv_engine *engine, struct dv_error *err)
+{
+    dv_autofree char *worker = dv_format("%s/davit-worker", engine->config.libexec_dir);
+    struct dv_images_config config = {
+        .root_fd = engine->root_fd, .db = engine->db, .drivers = engine->drivers,
+        .storage_driver = engine->config.storage_driver, .worker_path = worker,
+        .plugin_dir = engine->config.plugin_dir, .event = on_image_event, .event_arg = engine,
+    };
+
+    if (!worker)
+        return dv_fail(err, DV_E_NO_MEMORY, "open the image store");
+    return dv_images_open(&config, &engine->images, err);
+}
+
+int dv_engine_open(struct dv_config *config, struct dv_engine *engine, struct dv_error *err)
+{
+    int r;
+
+    *engine = (struct dv_engine){ .root_fd = -1, .run_fd = -1, .lock_fd = -1,
+                                  .favordynmods_fd = -1, .started_ns = dv_now_ns() };
+    engine->config = config->engine; /* borrowed: CONFIG outlives the engine */
+    r = open_directory(engine->config.root, 0711, &engine->root_fd, err);
+    if (r == 0)
+        r = lock_root(engine, err);
+    if (r == 0)
+        r = open_directory(engine->config.run_dir, 0711, &engine->run_fd, err);
+    if (r == 0)
+        r = open_state(engine, err);
+    if (r == 0)
+        r = dv_loop_new(&engine->loop, err);
+    if (r == 0)
+        r = open_drivers(engine, config, err);
+    if (r == 0)
+        r = open_cgroups(engine, err);
+    if (r == 0)
+        r = dv_events_open(engine->db, engine->loop, &engine->events, err);
+    if (r == 0)
+        r = open_network(engine, err);
+    if (r == 0)
+        r = open_images(engine, err);
+    if (r == 0)
+        r = dv_containers_open(engine, &engine->containers, err);
+    return r;
+}
+
+/* With all containers stopped: nothing of this instance stays in the kernel. */
+static void leave_kernel(struct dv_engine *engine)
+{
+    const char *parent = engine->config.cgroup_parent;
+    struct dv_error err = { 0 };
+
+    dv_net_teardown(engine->net);
+    /* The last shims end right after their containers. */
+    if (dv_cgroup_kill(engine->cgroups, parent, "shims", &err) < 0 ||
+        dv_cgroup_remove(engine->cgroups, parent, "shims", &err) < 0 ||
+        dv_cgroup_remove(engine->cgroups, "/", parent + 1, &err) < 0)
+        dv_log_warn(NULL, "remove the engine's control groups: %s", err.msg);
+}
+
+void dv_engine_close(struct dv_engine *engine)
+{
+    dv_containers_close(engine->containers);
+    if (engine->leave_kernel && engine->net && engine->cgroups)
+        leave_kernel(engine);
+    dv_images_close(engine->images);
+    dv_net_close(engine->net);
+    dv_events_close(engine->events);
+    dv_drivers_free(engine->drivers);
+    dv_cgroups_free(engine->cgroups);
+    dv_close(engine->favordynmods_fd);
+    dv_loop_free(engine->loop);
+    dv_db_close(engine->db);
+    dv_strv_done(&engine->warnings);
+    dv_close(engine->run_fd);
+    dv_close(engine->root_fd);
+    dv_close(engine->lock_fd);
+}

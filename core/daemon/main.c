@@ -1,0 +1,209 @@
+/* main.c - davitd: read the config, open the engine, serve until a signal or a shutdown. */
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/signalfd.h>
+
+#include "core/api/api.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/loop.h"
+#include "core/container/store.h"
+#include "core/daemon/config.h"
+#include "core/daemon/engine_open.h"
+#include "core/daemon/listen.h"
+
+static const char usage[] =
+    "Usage: davitd [OPTIONS]\n"
+    "\n"
+    "The davit container engine. It serves the Docker Engine API on a unix socket.\n"
+    "\n"
+    "Options:\n"
+    "      --config FILE        INI file (default /etc/davit/davit.ini, if it is there)\n"
+    "      --root DIR           state: images, layers, containers, database\n"
+    "      --run-dir DIR        sockets; lost at a reboot\n"
+    "  -H, --host unix://PATH   where to listen; may be given more than once\n"
+    "      --plugin-dir DIR     drivers: DIR/<kind>/<name>.so\n"
+    "      --set SECTION.KEY=VALUE\n"
+    "                           as if it stood in the INI file; may be given more than once\n"
+    "      --version            print the version\n"
+    "  -h, --help               print this\n";
+
+enum { OPT_CONFIG = 256, OPT_ROOT, OPT_RUN_DIR, OPT_PLUGIN_DIR, OPT_SET, OPT_VERSION };
+
+/* 0: go on; else exit with what *STATUS says. */
+static int read_arguments(int argc, char **argv, struct dv_config_args *args, int *status)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, OPT_CONFIG },
+        { "root", required_argument, NULL, OPT_ROOT },
+        { "run-dir", required_argument, NULL, OPT_RUN_DIR },
+        { "plugin-dir", required_argument, NULL, OPT_PLUGIN_DIR },
+        { "host", required_argument, NULL, 'H' },
+        { "set", required_argument, NULL, OPT_SET },
+        { "version", no_argument, NULL, OPT_VERSION },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
+    };
+    int c, failed = 0;
+
+    *status = 0;
+    while (!failed && (c = getopt_long(argc, argv, "H:h", options, NULL)) != -1) {
+        switch (c) {
+        case OPT_CONFIG: args->file = optarg; break;
+        case OPT_ROOT: args->root = optarg; break;
+        case OPT_RUN_DIR: args->run_dir = optarg; break;
+        case OPT_PLUGIN_DIR: args->plugin_dir = optarg; break;
+        case OPT_SET: failed = dv_strv_add(&args->sets, optarg); break;
+        case 'H': failed = dv_strv_add(&args->hosts, optarg); break;
+        case OPT_VERSION: puts("davitd version " DAVIT_VERSION); return -1;
+        case 'h': fputs(usage, stdout); return -1;
+        default: failed = 1;
+        }
+    }
+    if (!failed && optind == argc)
+        return 0;
+    if (!failed)
+        fprintf(stderr, "davitd: unexpected argument '%s'\n", argv[optind]);
+    fputs("See 'davitd --help'.\n", stderr);
+    *status = 2;
+    return -1;
+}
+
+static void on_signal(void *data, uint32_t events)
+{
+    struct dv_engine *engine = data;
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(engine->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (info.ssi_signo == SIGHUP) {
+        dv_log_warn(NULL, "SIGHUP: reloading the config is not supported yet; restart davitd, "
+                          "containers go on meanwhile");
+        return;
+    }
+    dv_log_info(NULL, "signal %u: stopping; containers go on", info.ssi_signo);
+    dv_engine_stop(engine, false);
+}
+
+static void *stop_everything(void *data)
+{
+    struct dv_engine *engine = data;
+
+    dv_containers_stop_all(engine->containers);
+    engine->leave_kernel = true;
+    dv_loop_stop(engine->loop);
+    return NULL;
+}
+
+void dv_engine_stop(struct dv_engine *engine, bool stop_containers)
+{
+    pthread_t thread;
+
+    if (!stop_containers) {
+        dv_loop_stop(engine->loop);
+        return;
+    }
+    /* Containers tell of their end through the loop, so the loop goes on meanwhile. */
+    if (pthread_create(&thread, NULL, stop_everything, engine) != 0)
+        dv_log_error(NULL, "start a thread for the shutdown: %m");
+    else
+        pthread_detach(thread);
+}
+
+static int watch_signals(struct dv_engine *engine, struct dv_watch **watch, struct dv_error *err)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    engine->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (engine->signal_fd < 0)
+        return dv_fail_errno(err, DV_E_INTERNAL, "create a signalfd");
+    return dv_loop_add(engine->loop, engine->signal_fd, EPOLLIN, on_signal, engine, watch, err);
+}
+
+/* Before any thread exists, so that all of them have the signals blocked. */
+static void set_up_process(void)
+{
+    struct rlimit files;
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    umask(022);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static int serve(struct dv_engine *engine, struct dv_error *err)
+{
+    struct dv_watch *watch = NULL;
+    struct dv_api *api = NULL;
+    int fds[DV_MAX_LISTENERS];
+    size_t n = 0;
+    int r = dv_listen(&engine->config.hosts, fds, &n, err);
+
+    if (r == 0)
+        r = watch_signals(engine, &watch, err);
+    if (r == 0)
+        r = dv_api_start(engine, fds, n, &api, err);
+    if (r < 0)
+        return r;
+    dv_log_info(NULL, "davitd " DAVIT_VERSION " serves %s", engine->config.hosts.items[0]);
+    dv_notify("READY=1");
+    r = dv_loop_run(engine->loop, err);
+    dv_notify("STOPPING=1");
+    dv_watch_remove(watch);
+    dv_api_stop(api);
+    dv_unlisten(&engine->config.hosts);
+    return r;
+}
+
+static int run(struct dv_config *config, struct dv_error *err)
+{
+    struct dv_engine engine;
+    int r = dv_engine_open(config, &engine, err);
+
+    if (r == 0)
+        r = serve(&engine, err);
+    dv_engine_close(&engine);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct dv_config_args args = { 0 };
+    struct dv_config config = { 0 };
+    struct dv_error err = { 0 };
+    int status;
+
+    if (read_arguments(argc, argv, &args, &status) < 0)
+        return status;
+    set_up_process();
+    if (dv_config_read(&args, &config, &err) == 0) {
+        dv_log_set_level((enum dv_log_level)dv_log_level_parse(config.engine.log_level));
+        (void)!run(&config, &err);
+    }
+    if (err.code)
+        dv_log_error(NULL, "%s", err.msg);
+    dv_config_done(&config);
+    dv_strv_done(&args.hosts);
+    dv_strv_done(&args.sets);
+    return err.code ? 1 : 0;
+}
