@@ -424,12 +424,12 @@ static int join(const struct target *t, struct dv_sandbox *sb, char ifname[16],
         return r;
     r = set_up_link(ep, &link, sb, ifname, err);
     if (r < 0) {
-        struct dv_error ignored = { 0 };
-        dv_autocall undo;
+        struct dv_error why = *err;
 
-        dv_call_init(&undo, t->driver, &ignored);
-        (void)dv_call_result(&undo, t->ops->leave(t->driver->self, &undo, ep->network->id, ep->id,
+        /* The same call: a second one would wait for this where the driver is a serial one. */
+        (void)dv_call_result(&call, t->ops->leave(t->driver->self, &call, ep->network->id, ep->id,
                                                   sb->netns_fd));
+        *err = why;
     }
     return r;
 }

@@ -1,0 +1,9 @@
+/* none.c - network driver "none": the container has nothing but its loopback. */
+#include "nolink.h"
+
+static const struct dv_option options[] = NOLINK_OPTIONS;
+
+DV_PLUGIN_DEFINE(DV_KIND_NETWORK, "none", "0.1.0", .vendor = "davit", .license = "Apache-2.0",
+                 .options = options, .n_options = sizeof(options) / sizeof(options[0]),
+                 .option_stride = sizeof(options[0]), .ops = &nolink_ops, .init = nolink_init,
+                 .start = nolink_start, .stop = nolink_stop, .fini = nolink_stop)
