@@ -57,8 +57,8 @@ static const char version_1[] =
     "CREATE TABLE endpoints ("
     " id TEXT PRIMARY KEY, network_id TEXT NOT NULL REFERENCES networks(id),"
     " container_id TEXT NOT NULL, position INTEGER NOT NULL, ip TEXT NOT NULL,"
-    " prefix_len INTEGER NOT NULL, mac TEXT NOT NULL, aliases_json TEXT NOT NULL,"
-    " joined INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    " prefix_len INTEGER NOT NULL, mac TEXT NOT NULL, aliases_json TEXT NOT NULL)"
+    " WITHOUT ROWID;"
     "CREATE UNIQUE INDEX endpoint_address ON endpoints (network_id, ip) WHERE ip <> '';"
     "CREATE INDEX endpoint_container ON endpoints (container_id);";
 
