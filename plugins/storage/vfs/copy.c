@@ -17,8 +17,8 @@
 
 enum {
     DEPTH_MAX = 256,                 /* directories below one another; two descriptors each */
-    XATTR_LIST_MAX = 64 << 10,       /* the kernel's own limits */
-    XATTR_VALUE_MAX = 64 << 10,
+    LIST_MAX_BYTES = 64 << 10,       /* the kernel's own limits */
+    VALUE_MAX_BYTES = 64 << 10,
     CHUNK = 8 << 20,                 /* bytes copied between two looks at the caller */
     PATH_TEXT = 1024,                /* of the path that a message names */
 };
@@ -66,11 +66,11 @@ static int32_t copy_xattrs(struct copy *k, int from, int to, const char *name)
 
     snprintf(src, sizeof(src), "/proc/self/fd/%d/%s", from, name);
     snprintf(dst, sizeof(dst), "/proc/self/fd/%d/%s", to, name);
-    len = llistxattr(src, k->names, XATTR_LIST_MAX);
+    len = llistxattr(src, k->names, LIST_MAX_BYTES);
     if (len < 0)
         return errno == EOPNOTSUPP ? 0 : failed(k, "list its extended attributes");
     for (char *x = k->names; x < k->names + len; x += strlen(x) + 1) {
-        n = lgetxattr(src, x, k->value, XATTR_VALUE_MAX);
+        n = lgetxattr(src, x, k->value, VALUE_MAX_BYTES);
         if (n < 0 && errno == ENODATA)
             continue;
         if (n < 0 || lsetxattr(dst, x, k->value, (size_t)n, 0) < 0)
@@ -311,8 +311,8 @@ int32_t dv_copy_tree(struct dv_store *s, struct dv_call *c, int from_fd, int to_
     struct stat st;
     int32_t r;
 
-    k.names = malloc(XATTR_LIST_MAX);
-    k.value = malloc(XATTR_VALUE_MAX);
+    k.names = malloc(LIST_MAX_BYTES);
+    k.value = malloc(VALUE_MAX_BYTES);
     if (!k.names || !k.value)
         r = dv_store_fail(s, c, DV_E_NO_MEMORY, "copy a layer: out of memory");
     else if (fstat(from_fd, &st) < 0)
