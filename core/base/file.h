@@ -23,8 +23,9 @@ DV_CHECK int dv_file_replace(int dir_fd, const char *name, const void *data, siz
                              enum dv_durability durability, struct dv_error *err);
 /* mkdir -p of a trusted absolute or DIR_FD-relative PATH. */
 DV_CHECK int dv_mkdirs(int dir_fd, const char *path, mode_t mode, struct dv_error *err);
-/* Remove NAME below DIR_FD, a whole tree if a directory; follows no link and crosses no mount.
- * 0 if it was not there. */
+/* Remove NAME below DIR_FD, a whole tree if a directory; follows no link and crosses no mount. Of a
+ * NAME with slashes only the last part is removed; the folders before it are trusted. 0 if it was
+ * not there; CONFLICT where something is mounted in it. */
 DV_CHECK int dv_remove_tree(int dir_fd, const char *name, struct dv_error *err);
 
 /* The only way below a container root or any tree that outsiders fill: openat2 with

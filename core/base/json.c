@@ -18,6 +18,54 @@ static json_object *finish_number(json_tokener *tok, json_object *obj)
     return json_tokener_parse_ex(tok, "", 1);
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* json-c gives the nearest 64-bit number for a larger one, without a word. The digits at POS, which
+ * moves behind them: false if they are such a whole number. */
+static bool number_fits(const char *text, size_t len, size_t *pos)
+{
+    size_t start = *pos, n;
+    bool negative = start > 0 && text[start - 1] == '-';
+    const char *max = negative ? "9223372036854775808" : "18446744073709551615";
+
+    while (*pos < len && is_digit(text[*pos]))
+        ++*pos;
+    n = *pos - start;
+    if (n < strlen(max) || (start > 0 && strchr(".+eE", text[start - 1])))
+        return true;
+    if (*pos < len && strchr(".eE", text[*pos]))
+        return true;
+    return n == strlen(max) && memcmp(text + start, max, n) <= 0;
+}
+
+/* What json-c takes though strict, and JSON is not: 'single quotes' around keys, NaN and Infinity,
+ * whole numbers of more than 64 bits. */
+static int refuse_leniency(const char *text, size_t len, struct dv_error *err)
+{
+    bool inside = false;
+    size_t i = 0;
+
+    while (i < len) {
+        size_t at = i;
+        char c = text[i++];
+
+        if (c == '"')
+            inside = !inside;
+        else if (inside)
+            i += c == '\\';
+        else if (c == '\'' || c == 'N' || c == 'I')
+            return dv_fail(err, DV_E_INVALID, "JSON: unexpected character at byte %zu", at);
+        else if (is_digit(c) && !number_fits(text, len, &at))
+            return dv_fail(err, DV_E_INVALID, "JSON: number out of range at byte %zu", i - 1);
+        else if (is_digit(c))
+            i = at;
+    }
+    return 0;
+}
+
 static bool only_space(const char *text, size_t len)
 {
     size_t i;
@@ -34,9 +82,13 @@ int dv_json_parse(const char *text, size_t len, json_object **ret, struct dv_err
     dv_autojson json_object *obj = NULL;
     enum json_tokener_error error;
     size_t end;
+    int r;
 
     if (len > INT32_MAX - 1)
         return dv_fail(err, DV_E_INVALID, "JSON text of %zu bytes is too long", len);
+    r = refuse_leniency(text, len, err);
+    if (r < 0)
+        return r;
     tok = json_tokener_new_ex(DV_MAX_JSON_DEPTH);
     if (!tok)
         return dv_fail(err, DV_E_NO_MEMORY, "no memory to parse JSON");
@@ -196,39 +248,48 @@ static int decode_bool(json_object *obj, const struct dv_json_field *f, void *at
     return 0;
 }
 
-static int decode_i64(json_object *obj, const struct dv_json_field *f, void *at,
-                      const struct path *path, struct dv_error *err)
+/* A whole number. json-c gives the nearest of the wanted type, without a word: so compare. */
+static int get_whole(json_object *obj, int64_t *ret_i, uint64_t *ret_u, const struct path *path,
+                     struct dv_error *err)
 {
-    int64_t v;
-
-    (void)f;
     if (json_object_is_type(obj, json_type_double))
         return fail_at(path, err, "expected a whole number");
     if (!json_object_is_type(obj, json_type_int))
         return fail_type(path, "number", obj, err);
-    errno = 0;
-    v = json_object_get_int64(obj);
-    if (errno == ERANGE)
+    *ret_i = json_object_get_int64(obj);
+    *ret_u = json_object_get_uint64(obj);
+    return 0;
+}
+
+static int decode_i64(json_object *obj, const struct dv_json_field *f, void *at,
+                      const struct path *path, struct dv_error *err)
+{
+    int64_t i;
+    uint64_t u;
+    int r = get_whole(obj, &i, &u, path, err);
+
+    (void)f;
+    if (r < 0)
+        return r;
+    if (u > INT64_MAX)
         return fail_at(path, err, "number is out of range");
-    *(int64_t *)at = v;
+    *(int64_t *)at = i;
     return 0;
 }
 
 static int decode_u64(json_object *obj, const struct dv_json_field *f, void *at,
                       const struct path *path, struct dv_error *err)
 {
-    uint64_t v;
+    int64_t i;
+    uint64_t u;
+    int r = get_whole(obj, &i, &u, path, err);
 
     (void)f;
-    if (json_object_is_type(obj, json_type_double))
-        return fail_at(path, err, "expected a whole number");
-    if (!json_object_is_type(obj, json_type_int))
-        return fail_type(path, "number", obj, err);
-    errno = 0;
-    v = json_object_get_uint64(obj);
-    if (errno == ERANGE)
+    if (r < 0)
+        return r;
+    if (i < 0)
         return fail_at(path, err, "number is out of range");
-    *(uint64_t *)at = v;
+    *(uint64_t *)at = u;
     return 0;
 }
 

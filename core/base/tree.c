@@ -184,7 +184,8 @@ static int remove_levels(struct removal *rm, int dir_fd, struct dv_error *err)
     return 0;
 }
 
-int dv_remove_tree(int dir_fd, const char *name, struct dv_error *err)
+/* NAME is one component of DIR_FD. */
+static int remove_below(int dir_fd, const char *name, struct dv_error *err)
 {
     struct removal rm = { .top = name };
     int r;
@@ -203,4 +204,25 @@ int dv_remove_tree(int dir_fd, const char *name, struct dv_error *err)
     while (rm.n > 0)
         pop_level(&rm);
     return r;
+}
+
+int dv_remove_tree(int dir_fd, const char *name, struct dv_error *err)
+{
+    const char *slash = strrchr(name, '/');
+    dv_autofree char *parent = NULL;
+    dv_autoclose int parent_fd = -1;
+
+    if (dv_empty(slash ? slash + 1 : name))
+        return dv_fail(err, DV_E_INVALID, "remove '%s': not the name of a file", name);
+    if (!slash)
+        return remove_below(dir_fd, name, err);
+    parent = slash == name ? strdup("/") : strndup(name, (size_t)(slash - name));
+    if (!parent)
+        return dv_fail(err, DV_E_NO_MEMORY, "no memory to remove '%s'", name);
+    parent_fd = openat(dir_fd, parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (parent_fd < 0 && errno == ENOENT)
+        return 0;
+    if (parent_fd < 0)
+        return dv_fail_errno(err, DV_E_INTERNAL, "open the folder of '%s'", name);
+    return remove_below(parent_fd, slash + 1, err);
 }
