@@ -7,6 +7,7 @@
 #include "core/base/sock.h"
 #include "core/base/time.h"
 #include "core/container/internal.h"
+#include "core/container/test_hooks.h"
 #include "core/runtime/spec.h"
 #include "core/runtime/spec_msg.h"
 
@@ -258,6 +259,7 @@ static int start_in(struct dv_container *c, const char *exec_id, struct dv_attac
     if (r == 0)
         r = dv_shim_request(c, &w, a ? &a->fd : NULL, a ? 1 : 0, &answer, &code, err);
     dv_msg_done(&w);
+    dv_test_point("exec-sent");
 
     dv_lock_take(&c->lock);
     if (r < 0) {

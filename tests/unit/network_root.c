@@ -627,6 +627,71 @@ static void opens_without_a_driver(void **state)
     dv_sandbox_done(&sa);
 }
 
+/* The rules alone, with two veth ends for the host sides of two networks. */
+static void isolates_networks(void **state)
+{
+    static const struct {
+        uint32_t policy_a, policy_b;
+        int passes;
+    } cases[] = {
+        { DV_NET_FORWARD | DV_NET_ISOLATE, DV_NET_FORWARD | DV_NET_ISOLATE, 0 },
+        { DV_NET_FORWARD | DV_NET_ISOLATE, DV_NET_FORWARD, 1 },
+        { DV_NET_FORWARD, DV_NET_FORWARD, 1 },
+        { 0, DV_NET_FORWARD, 0 }, /* internal */
+        { DV_NET_FORWARD, 0, 0 },
+    };
+    struct dv_if_setup route_a = { .ifindex = 2, .name = "pa", .gateway = 0x0a010001 };
+    struct dv_if_setup route_b = { .ifindex = 2, .name = "pb", .gateway = 0x0a020001 };
+    struct dv_fw_net nets[2] = { { .ifname = "na", .subnet = { 0x0a010000, 24 } },
+                                 { .ifname = "nb", .subnet = { 0x0a020000, 24 } } };
+    struct fixture *f = *state;
+    struct dv_sandbox a = sandbox(f), b = sandbox(f);
+    struct dv_firewall *fw;
+    struct dv_error err = { 0 };
+    char from[16];
+    int server;
+
+    make_veth(f, "na", "10.1.0.1", "pa", "10.1.0.2", &a);
+    make_veth(f, "nb", "10.2.0.1", "pb", "10.2.0.2", &b);
+    ok(dv_rtnl_setup(a.rtnl_fd, &route_a, &err), &err);
+    ok(dv_rtnl_setup(b.rtnl_fd, &route_b, &err), &err);
+    ok(dv_firewall_new("davit-two", &fw, &err), &err);
+    for (size_t i = 0; i < N(cases); i++) {
+        nets[0].policy = cases[i].policy_a;
+        nets[1].policy = cases[i].policy_b;
+        ok(dv_firewall_install(fw, nets, 2, &err), &err);
+        server = bound_socket(b.netns_fd, SOCK_DGRAM, 5000);
+        if (udp_passes(a.netns_fd, "10.2.0.2", 5000, server, from,
+                       cases[i].passes ? 2000 : 150) != cases[i].passes)
+            fail_msg("case %zu", i);
+        close(server);
+    }
+    ok(dv_firewall_remove(fw, &err), &err);
+    ok(dv_firewall_remove(fw, &err), &err); /* gone already */
+    dv_firewall_free(fw);
+    dv_sandbox_done(&a);
+    dv_sandbox_done(&b);
+}
+
+/* Another process of the same name: refused, or at least replaced; never both. */
+static void tells_of_a_table_that_another_owns(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_firewall *fw;
+    struct dv_error err = { 0 };
+
+    (void)f;
+    ok(dv_firewall_new(TABLE, &fw, &err), &err);
+    if (dv_firewall_install(fw, NULL, 0, &err) < 0) {
+        assert_int_equal(err.code, DV_E_CONFLICT);
+        assert_non_null(strstr(err.msg, "network.nft_table"));
+    } else {
+        assert_false(dv_firewall_is_owned(fw)); /* a kernel without OWNER and PERSIST */
+    }
+    dv_firewall_free(fw);
+    assert_true(table_present());
+}
+
 static void teardown_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -705,6 +770,8 @@ int main(void)
         TEST(reconciliation_removes_endpoints_of_no_container),
         TEST(leaves_others_bridges_alone),
         TEST(opens_without_a_driver),
+        TEST(isolates_networks),
+        TEST(tells_of_a_table_that_another_owns),
         TEST(teardown_leaves_nothing),
         TEST(fills_a_bridge_and_says_so),
     };
