@@ -42,16 +42,19 @@ static bool number_fits(const char *text, size_t len, size_t *pos)
 }
 
 /* What json-c takes though strict, and JSON is not: 'single quotes' around keys, NaN and Infinity,
- * whole numbers of more than 64 bits. */
+ * whole numbers of more than 64 bits, overlong UTF-8. */
 static int refuse_leniency(const char *text, size_t len, struct dv_error *err)
 {
     bool inside = false;
     size_t i = 0;
 
     while (i < len) {
-        size_t at = i;
-        char c = text[i++];
+        size_t at = i, n = dv_utf8_len(text + i, len - i);
+        char c = text[i];
 
+        if (n == 0)
+            return dv_fail(err, DV_E_INVALID, "JSON: not UTF-8 at byte %zu", at);
+        i += n;
         if (c == '"')
             inside = !inside;
         else if (inside)
@@ -59,7 +62,7 @@ static int refuse_leniency(const char *text, size_t len, struct dv_error *err)
         else if (c == '\'' || c == 'N' || c == 'I')
             return dv_fail(err, DV_E_INVALID, "JSON: unexpected character at byte %zu", at);
         else if (is_digit(c) && !number_fits(text, len, &at))
-            return dv_fail(err, DV_E_INVALID, "JSON: number out of range at byte %zu", i - 1);
+            return dv_fail(err, DV_E_INVALID, "JSON: number out of range at byte %zu", i - n);
         else if (is_digit(c))
             i = at;
     }
@@ -92,8 +95,7 @@ int dv_json_parse(const char *text, size_t len, json_object **ret, struct dv_err
     tok = json_tokener_new_ex(DV_MAX_JSON_DEPTH);
     if (!tok)
         return dv_fail(err, DV_E_NO_MEMORY, "no memory to parse JSON");
-    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
-                                    JSON_TOKENER_ALLOW_TRAILING_CHARS);
+    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
     obj = json_tokener_parse_ex(tok, text, (int)len);
     end = json_tokener_get_parse_end(tok);
     obj = finish_number(tok, obj);
