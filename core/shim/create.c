@@ -37,7 +37,7 @@ static int listed_fds(const struct dv_life *life, const struct dv_msg *m, uint16
 {
     struct dv_field f;
     size_t pos = 0, n = 0;
-    uint64_t i;
+    uint64_t i = 0;
 
     while (dv_msg_next(m, &pos, &f)) {
         if (f.tag != tag)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "core/base/sock.h"
@@ -57,6 +58,9 @@ int dv_on_start(struct dv_life *life, struct dv_packet *p, struct dv_answer *ans
         answer->exit_code = exit_code_of(-r);
         return r;
     }
+    /* The largest part of a spec; execs bring their own. */
+    free(dv_take(life->spec->process.seccomp));
+    life->spec->process.seccomp_bytes = 0;
     life->phase = DV_LIFE_RUNNING;
     dv_msg_u64(&answer->w, DV_ST_STARTED_NS, life->main->started_ns);
     return 0;

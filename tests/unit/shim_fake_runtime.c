@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@ static int start_process(const struct dv_spec_process *p, const int stdio[3], in
     int saved;
 
     setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
     if (slave >= 0) {
         ioctl(slave, TIOCSCTTY, 0);
         fds[0] = fds[1] = fds[2] = slave;

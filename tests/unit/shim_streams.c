@@ -137,7 +137,7 @@ static void sends_signals(void **state)
     dv_autopacket answer = { 0 };
     struct dv_msg_writer w;
 
-    run(t, "sleep 60");
+    run(t, "exec sleep 60");
     dv_msg_begin(&w, DV_SHIM_SIGNAL, 0, DV_MAX_MSG_BYTES);
     dv_msg_u64(&w, DV_ST_SIGNAL, 999);
     assert_int_equal(player_ask(&t->p, &w, NULL, 0, &answer), DV_SHIM_ERROR);
@@ -237,7 +237,7 @@ static void garbage_does_no_harm(void **state)
     struct dv_error err = { 0 };
     char garbage[300];
 
-    run(t, "sleep 60");
+    run(t, "exec sleep 60");
     int other = dv_sock_connect(t->p.dir_fd, "shim.sock", SOCK_SEQPACKET, &err);
     assert_true(other >= 0);
     for (size_t n = 1; n < sizeof(garbage); n += 7) {
@@ -370,7 +370,7 @@ static void a_vanished_client_holds_nobody_up(void **state)
 /* 200 KB are in queue and socket; the record comes after the grace, the bytes stay readable. */
 static void a_stuck_client_does_not_delay_the_end_for_long(void **state)
 {
-    enum { LINES = 60000 };
+    enum { LINES = 40000 };
     struct test *t = *state;
     dv_autoclose int client = early_client(t, 0, BOTH, NULL, NULL);
     dv_autofree char *data = NULL;
@@ -379,7 +379,7 @@ static void a_stuck_client_does_not_delay_the_end_for_long(void **state)
     size_t n;
 
     setsockopt(t->plan.clients[0].fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    run(t, "seq 1 60000");
+    run(t, "seq 1 40000");
     start = dv_mono_ns();
     assert_int_equal(player_expect_exit(&t->p, SOON_MS), 0);
     assert_true(ms_since(start) < 5000);
@@ -560,7 +560,7 @@ static void runs_an_exec_with_its_own_streams(void **state)
     dv_autoclose int client = -1;
     size_t n;
 
-    run(t, "sleep 60");
+    run(t, "exec sleep 60");
     exec_script(t, "e1", "cat; echo err >&2; exit 9", ALL, &client);
     assert_int_equal(write(client, "in", 2), 2);
     shutdown(client, SHUT_WR);
@@ -576,7 +576,7 @@ static void a_detached_exec_needs_no_client(void **state)
     struct test *t = *state;
     int client;
 
-    run(t, "sleep 60");
+    run(t, "exec sleep 60");
     exec_script(t, "e1", "echo nobody reads this; exit 3", 0, &client);
     expect_exec_exit(t, "e1", 3);
 }
@@ -590,7 +590,7 @@ static void an_execs_child_may_outlive_it(void **state)
     dv_autoclose int client = -1;
     uint64_t start = dv_mono_ns();
 
-    run(t, "sleep 60");
+    run(t, "exec sleep 60");
     exec_script(t, "e1", script, BOTH, &client);
     expect_text(player_drain(client, NULL), "done\n");
     expect_exec_exit(t, "e1", 0);
@@ -610,7 +610,7 @@ static void tells_the_client_why_an_exec_failed(void **state)
     dv_autoclose int ours = player_socket(&client.fd);
     size_t n;
 
-    run(t, "sleep 60");
+    run(t, "exec sleep 60");
     assert_int_equal(dv_strv_add(&process.args, "nosuch"), 0);
     assert_int_equal(player_exec(&t->p, "e1", &process, &client, &answer), DV_SHIM_ERROR);
     assert_int_equal(dv_msg_get_i64(&answer.msg, DV_ST_EXIT_CODE, 0), 127);
@@ -632,8 +632,8 @@ static void lists_and_signals_execs(void **state)
     struct dv_error err = { 0 };
     int client;
 
-    run(t, "sleep 60");
-    exec_script(t, "e1", "sleep 60", 0, &client);
+    run(t, "exec sleep 60");
+    exec_script(t, "e1", "exec sleep 60", 0, &client);
     assert_int_equal(player_ask_plain(&t->p, DV_SHIM_STATE, &answer), DV_SHIM_REPLY);
     assert_true(dv_msg_find(&answer.msg, DV_ST_EXEC, &f));
     assert_int_equal(dv_field_group(&f, &group, &err), 0);
