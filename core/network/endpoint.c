@@ -148,6 +148,16 @@ int dv_endpoints_load(struct dv_net *net, struct dv_error *err)
                        "SELECT id, network_id, container_id, position, ip, mac FROM endpoints", "");
 }
 
+/* NORMAL: a `run --rm` waits for no disk, and the FULL commit of its container's row, which comes
+ * later, makes this one as sure. */
+static int end_write(struct dv_db *db, int result, struct dv_error *err)
+{
+    if (result >= 0)
+        return dv_tx_commit(db, err);
+    dv_tx_rollback(db);
+    return result;
+}
+
 static int aliases_text(const struct dv_strv *aliases, char **ret, struct dv_error *err)
 {
     static const struct dv_json_field fields[] = { { "Aliases", DV_JSON_STRV, 0 } };
@@ -170,12 +180,25 @@ static int insert_row(struct dv_net *net, const struct dv_endpoint *ep,
         dv_ip4_format(ep->ip, ip);
     if (ep->has_mac)
         dv_mac_format(ep->mac, mac);
-    return dv_db_exec(net->config.db, err,
-                      "INSERT INTO endpoints (id, network_id, container_id, position, ip,"
-                      " prefix_len, mac, aliases_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                      "sssisiss", ep->id, ep->network->id, ep->container_id,
-                      (int64_t)ep->position, ip, (int64_t)ep->network->ipam.subnet.prefix, mac,
-                      text);
+    r = dv_tx_begin(net->config.db, DV_SYNC_NORMAL, err);
+    if (r < 0)
+        return r;
+    r = dv_db_exec(net->config.db, err,
+                   "INSERT INTO endpoints (id, network_id, container_id, position, ip,"
+                   " prefix_len, mac, aliases_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                   "sssisiss", ep->id, ep->network->id, ep->container_id, (int64_t)ep->position,
+                   ip, (int64_t)ep->network->ipam.subnet.prefix, mac, text);
+    return end_write(net->config.db, r, err);
+}
+
+static int delete_row(struct dv_net *net, const char *id, struct dv_error *err)
+{
+    int r = dv_tx_begin(net->config.db, DV_SYNC_NORMAL, err);
+
+    if (r < 0)
+        return r;
+    r = dv_db_exec(net->config.db, err, "DELETE FROM endpoints WHERE id = ?", "s", id);
+    return end_write(net->config.db, r, err);
 }
 
 /* ---- create and remove ---- */
@@ -338,7 +361,7 @@ int dv_endpoint_remove(struct dv_net *net, const char *endpoint_id, struct dv_er
         return 0;
     }
     dv_lock_take(&net->lock);
-    r = dv_db_exec(net->config.db, err, "DELETE FROM endpoints WHERE id = ?", "s", endpoint_id);
+    r = delete_row(net, endpoint_id, err);
     ep = r >= 0 ? find(net, endpoint_id) : NULL;
     if (ep)
         forget(net, ep);

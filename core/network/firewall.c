@@ -21,6 +21,7 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
@@ -36,7 +37,9 @@
 #ifndef NFT_TABLE_F_OWNER
 #define NFT_TABLE_F_OWNER 0x2
 #endif
-#define TABLE_F_PERSIST 0x4 /* since Linux 6.9; not in Debian 12's headers */
+#ifndef NFT_TABLE_F_PERSIST
+#define NFT_TABLE_F_PERSIST 0x4 /* since Linux 6.9; not in Debian 12's headers */
+#endif
 
 enum {
     BATCH_BYTES = 512 << 10, /* some 4,000 networks */
@@ -238,6 +241,21 @@ static void add_network(struct batch *batch, struct nftnl_set *set, const struct
     add_element(batch, set, pair, kind->key_len, 0);
 }
 
+/* What nft keeps beside a set to print its keys: names are in host byte order. */
+static void put_byte_order(struct batch *batch, struct nftnl_set *set)
+{
+    enum { HOST_ENDIAN = 1 };
+    struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+
+    if (!udata || !nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_KEYBYTEORDER, HOST_ENDIAN))
+        batch->no_memory = true;
+    else
+        nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata),
+                           nftnl_udata_buf_len(udata));
+    if (udata)
+        nftnl_udata_buf_free(udata);
+}
+
 static void put_set(struct batch *batch, enum set_index index, const struct dv_fw_net *nets,
                     size_t n)
 {
@@ -254,6 +272,8 @@ static void put_set(struct batch *batch, enum set_index index, const struct dv_f
     nftnl_set_set_u32(set, NFTNL_SET_ID, index + 1);
     nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, kind->key_type);
     nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, kind->key_len);
+    if (kind->key_type == TYPE_IFNAME)
+        put_byte_order(batch, set);
     if (kind->flags)
         nftnl_set_set_u32(set, NFTNL_SET_FLAGS, kind->flags);
     nftnl_set_nlmsg_build_payload(message(batch, kind->name, NFT_MSG_NEWSET, NLM_F_CREATE), set);
@@ -549,7 +569,7 @@ int dv_firewall_install(struct dv_firewall *fw, const struct dv_fw_net *nets, si
                         struct dv_error *err)
 {
     /* OWNER alone is worse than nothing: such a table dies with us. */
-    static const uint32_t flags[] = { NFT_TABLE_F_OWNER | TABLE_F_PERSIST, 0 };
+    static const uint32_t flags[] = { NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST, 0 };
     const char *failed = "";
     int r = EOPNOTSUPP;
 

@@ -45,7 +45,11 @@ struct dv_net {
     struct dv_netns_pool *pool;
     int rtnl_fd;                 /* host side */
     struct dv_lock rtnl_lock;    /* rank 40: one batch at a time on rtnl_fd */
-    struct dv_firewall *firewall;/* NULL where there is none; only while opening and closing */
+    struct dv_firewall *firewall;/* NULL where there is none; set while opening */
+    struct dv_lock firewall_lock;/* rank 40: one batch at a time */
+    pthread_t watch;             /* watch.c; runs only where has_watch */
+    bool has_watch;
+    int watch_fd, watch_stop_fd; /* nftables events; an eventfd */
 
     struct dv_lock lock;         /* rank 20; protects the tables */
     pthread_cond_t changed;      /* a network's busy ended */
@@ -74,6 +78,15 @@ int dv_network_driver(struct dv_net *net, const struct dv_network *nw, struct dv
                       const struct dv_network_ops **ret_ops, struct dv_error *err);
 /* The driver's view of an endpoint; ADDR is storage for its one address. */
 struct dv_ep_req dv_endpoint_request(const struct dv_endpoint *ep, struct dv_cidr *addr);
+
+/* ---- net.c ---- */
+/* Make the table hold just the networks that are up. */
+int dv_net_install_firewall(struct dv_net *net, struct dv_error *err);
+
+/* ---- watch.c ---- */
+/* See to it that a table which others can flush comes back. Nothing where the kernel protects it. */
+int dv_net_watch_start(struct dv_net *net, struct dv_error *err);
+void dv_net_watch_stop(struct dv_net *net);
 
 /* ---- endpoint.c ---- */
 /* Read the table, after the networks. While opening. */

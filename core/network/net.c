@@ -52,7 +52,7 @@ static struct dv_fw_net *firewall_nets(struct dv_net *net, size_t *ret_n)
     return list;
 }
 
-static int install_firewall(struct dv_net *net, struct dv_error *err)
+int dv_net_install_firewall(struct dv_net *net, struct dv_error *err)
 {
     size_t n = 0;
     dv_autofree struct dv_fw_net *nets = firewall_nets(net, &n);
@@ -60,8 +60,19 @@ static int install_firewall(struct dv_net *net, struct dv_error *err)
 
     if (!nets)
         return dv_fail(err, DV_E_NO_MEMORY, "firewall");
-    r = dv_firewall_new(net->config.nft_table, &net->firewall, err);
-    return r < 0 ? r : dv_firewall_install(net->firewall, nets, n, err);
+    dv_lock_take(&net->firewall_lock);
+    r = dv_firewall_install(net->firewall, nets, n, err);
+    dv_lock_drop(&net->firewall_lock);
+    return r;
+}
+
+static int open_firewall(struct dv_net *net, struct dv_error *err)
+{
+    int r = dv_firewall_new(net->config.nft_table, &net->firewall, err);
+
+    if (r >= 0)
+        r = dv_net_install_firewall(net, err);
+    return r < 0 ? r : dv_net_watch_start(net, err);
 }
 
 static int open_all(struct dv_net *net, struct dv_error *err)
@@ -79,8 +90,8 @@ static int open_all(struct dv_net *net, struct dv_error *err)
         return r;
     dv_networks_recover(net);
     /* Containers on one network still reach each other without it. */
-    if (install_firewall(net, &fw_err) < 0)
-        dv_log_warn(log_ctx, "no masquerade and no isolation of networks: %s", fw_err.msg);
+    if (open_firewall(net, &fw_err) < 0)
+        dv_log_warn(log_ctx, "masquerade and isolation of networks: %s", fw_err.msg);
     return dv_netns_pool_new(net->config.pool_size, &net->pool, err);
 }
 
@@ -91,9 +102,10 @@ int dv_net_open(const struct dv_net_config *config, struct dv_net **ret, struct 
 
     if (!net)
         return dv_fail(err, DV_E_NO_MEMORY, "open networks");
-    net->rtnl_fd = -1;
+    net->rtnl_fd = net->watch_fd = net->watch_stop_fd = -1;
     dv_lock_init(&net->lock, DV_RANK_STORE);
     dv_lock_init(&net->rtnl_lock, DV_RANK_QUEUE);
+    dv_lock_init(&net->firewall_lock, DV_RANK_QUEUE);
     dv_cond_init(&net->changed);
     r = config_copy(config, &net->config, err);
     if (r >= 0)
@@ -110,6 +122,7 @@ void dv_net_close(struct dv_net *net)
 {
     if (!net)
         return;
+    dv_net_watch_stop(net);
     dv_netns_pool_free(net->pool);
     dv_firewall_free(net->firewall);
     dv_close(net->rtnl_fd);
@@ -120,6 +133,7 @@ void dv_net_close(struct dv_net *net)
         dv_network_free(net->networks[i]);
     free(net->networks);
     pthread_cond_destroy(&net->changed);
+    dv_lock_done(&net->firewall_lock);
     dv_lock_done(&net->rtnl_lock);
     dv_lock_done(&net->lock);
     config_done(&net->config);
@@ -130,6 +144,7 @@ void dv_net_teardown(struct dv_net *net)
 {
     struct dv_error err = { 0 };
 
+    dv_net_watch_stop(net);
     dv_networks_down(net);
     if (net->firewall && dv_firewall_remove(net->firewall, &err) < 0)
         dv_log_warn(log_ctx, "%s", err.msg);

@@ -1,7 +1,8 @@
 /* network.h - networks, sandboxes and endpoints; addresses, routes, names and firewall are ours,
  * drivers only make links (davit/network.h).
  *
- * Threads: all functions may be called from any thread; the store has its own lock. */
+ * Threads: all functions may be called from any thread; the store has its own lock (rank 20), so
+ * the caller holds no object's lock and no transaction. */
 #pragma once
 
 #include <davit/network.h>
@@ -67,8 +68,8 @@ struct dv_endpoint_req {
     const char *mac;                /* wished or NULL */
     struct dv_strv aliases;         /* borrowed */
 };
-/* Reserve an endpoint (row and address, one transaction): container create. Nothing in the kernel
- * yet. Then join at each start, leave at each stop, remove with the container. */
+/* Reserve an endpoint (row and address, one transaction): container create, before the container's
+ * own row is committed and outside a transaction of the caller's. Nothing in the kernel yet. Then join at each start, leave at each stop, remove with the container. */
 DV_CHECK int dv_endpoint_create(struct dv_net *net, const struct dv_endpoint_req *req,
                                 struct dv_endpoint_view *ret, struct dv_error *err);
 /* Make link, name it, address, routes: in SB. Called for each endpoint in order (eth0, eth1...). */

@@ -110,6 +110,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+    int tmp_fd = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct fixture *f = *state;
     struct dv_error err = { 0 };
 
@@ -119,7 +120,8 @@ static int teardown(void **state)
     }
     dv_close(f->rtnl_fd);
     dv_close(f->host_ns);
-    (void)!dv_remove_tree(AT_FDCWD, f->dir, &err);
+    ok(dv_remove_tree(tmp_fd, strrchr(f->dir, '/') + 1, &err), &err);
+    close(tmp_fd);
     free(f);
     return 0;
 }
@@ -692,6 +694,21 @@ static void tells_of_a_table_that_another_owns(void **state)
     assert_true(table_present());
 }
 
+/* By the kernel where it protects the table, by us where it does not. */
+static void the_table_survives_a_flush(void **state)
+{
+    struct dv_firewall *fw;
+    struct dv_error err = { 0 };
+
+    (void)state;
+    ok(dv_firewall_new(TABLE, &fw, &err), &err);
+    (void)!dv_firewall_remove(fw, &err); /* as another program would; EPERM with OWNER */
+    dv_firewall_free(fw);
+    for (int i = 0; i < 100 && !table_present(); i++)
+        usleep(10000);
+    assert_true(table_present());
+}
+
 static void teardown_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -772,6 +789,7 @@ int main(void)
         TEST(opens_without_a_driver),
         TEST(isolates_networks),
         TEST(tells_of_a_table_that_another_owns),
+        TEST(the_table_survives_a_flush),
         TEST(teardown_leaves_nothing),
         TEST(fills_a_bridge_and_says_so),
     };
