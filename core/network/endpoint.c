@@ -343,7 +343,7 @@ int dv_endpoint_remove(struct dv_net *net, const char *endpoint_id, struct dv_er
 {
     struct dv_error ignored = { 0 };
     struct dv_endpoint *ep;
-    struct target t;
+    struct target t = { 0 };
     int r;
 
     /* A driver that is not active has no link to release: its recover() sees to what is left. */
@@ -461,7 +461,7 @@ int dv_endpoint_join(struct dv_net *net, const char *endpoint_id, struct dv_sand
                      struct dv_endpoint_view *ret, struct dv_error *err)
 {
     char ifname[16] = "";
-    struct target t;
+    struct target t = { 0 };
     int r = get_target(net, endpoint_id, &t, err);
 
     if (r >= 0)
@@ -478,14 +478,15 @@ int dv_endpoint_join(struct dv_net *net, const char *endpoint_id, struct dv_sand
 void dv_endpoint_leave(struct dv_net *net, const char *endpoint_id, int netns_fd)
 {
     struct dv_error err = { 0 };
-    dv_autocall call;
-    struct target t;
+    dv_autocall call = { 0 };
+    struct target t = { 0 };
     int r = get_target(net, endpoint_id, &t, &err);
 
-    dv_call_init(&call, r < 0 ? NULL : t.driver, &err);
-    if (r >= 0)
+    if (r >= 0) {
+        dv_call_init(&call, t.driver, &err);
         r = dv_call_result(&call, t.ops->leave(t.driver->self, &call, t.ep.network->id, t.ep.id,
                                                netns_fd));
+    }
     if (r < 0)
         dv_log_warn(log_ctx, "endpoint %.12s leaves its network: %s", endpoint_id, err.msg);
     set_ifname(net, endpoint_id, "", NULL);

@@ -319,15 +319,15 @@ static void enable_forwarding(void)
 static int bring_up(struct dv_net *net, struct dv_network *nw, struct dv_net_info *info,
                     char ifname[16], struct dv_error *err)
 {
-    const struct dv_network_ops *ops;
+    const struct dv_network_ops *ops = NULL;
     struct net_request request;
-    struct dv_driver *driver;
-    dv_autocall call;
+    struct dv_driver *driver = NULL;
+    dv_autocall call = { 0 };
     int r = dv_network_driver(net, nw, &driver, &ops, err);
 
-    dv_call_init(&call, r < 0 ? NULL : driver, err);
     if (r < 0)
         return r;
+    dv_call_init(&call, driver, err);
     fill_request(nw, &request);
     *info = (struct dv_net_info){ .struct_size = sizeof(*info) };
     r = dv_call_result(&call, ops->create_network(driver->self, &call, &request.req, info));
@@ -449,16 +449,16 @@ static int replay_fill(const struct dv_net *net, const char *driver, struct repl
 static int recover_driver(struct dv_net *net, const struct dv_network *first, struct dv_error *err)
 {
     __attribute__((cleanup(replay_done))) struct replay replay = { 0 };
-    const struct dv_network_ops *ops;
-    struct dv_driver *driver;
-    dv_autocall call;
+    const struct dv_network_ops *ops = NULL;
+    struct dv_driver *driver = NULL;
+    dv_autocall call = { 0 };
     int r = dv_network_driver(net, first, &driver, &ops, err);
 
-    dv_call_init(&call, r < 0 ? NULL : driver, err);
     if (r >= 0)
         r = replay_fill(net, first->driver, &replay, err);
     if (r < 0)
         return r;
+    dv_call_init(&call, driver, err);
     return dv_call_result(&call, ops->recover(driver->self, &call, replay.net_list, replay.n_nets,
                                               replay.ep_list, replay.n_eps));
 }
@@ -493,13 +493,15 @@ void dv_networks_recover(struct dv_net *net)
 /* Removes every link and bridge with this engine's mark: recover() with no request names any. */
 static int remove_all(struct dv_net *net, const struct dv_network *first, struct dv_error *err)
 {
-    const struct dv_network_ops *ops;
-    struct dv_driver *driver;
-    dv_autocall call;
+    const struct dv_network_ops *ops = NULL;
+    struct dv_driver *driver = NULL;
+    dv_autocall call = { 0 };
     int r = dv_network_driver(net, first, &driver, &ops, err);
 
-    dv_call_init(&call, r < 0 ? NULL : driver, err);
-    return r < 0 ? r : dv_call_result(&call, ops->recover(driver->self, &call, NULL, 0, NULL, 0));
+    if (r < 0)
+        return r;
+    dv_call_init(&call, driver, err);
+    return dv_call_result(&call, ops->recover(driver->self, &call, NULL, 0, NULL, 0));
 }
 
 void dv_networks_down(struct dv_net *net)

@@ -13,10 +13,8 @@ enum { DUMP_BYTES = 32 << 10, MAX_TAKEN = 1 << 16 };
 
 void dv_nl_init(struct dv_nl_batch *batch)
 {
-    batch->len = 0;
-    batch->msg = NULL;
-    batch->n = 0;
-    batch->overflow = false;
+    /* All of it: libmnl leaves the padding behind an attribute as it finds it. */
+    memset(batch, 0, sizeof(*batch));
 }
 
 /* The length of the message being built is known only when the next one begins. */

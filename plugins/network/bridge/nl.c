@@ -15,10 +15,7 @@ enum { RECV_BYTES = 16 << 10 };
 
 void nl_init(struct nl_batch *b)
 {
-    b->len = 0;
-    b->msg = NULL;
-    b->n = 0;
-    b->overflow = false;
+    memset(b, 0, sizeof(*b)); /* libmnl leaves the padding behind an attribute as it finds it */
 }
 
 static void finish_msg(struct nl_batch *b)
