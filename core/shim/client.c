@@ -16,7 +16,10 @@
 #include "core/shim/session.h"
 
 /* A client that takes nothing for this long while the container waits for it is dropped. */
-#define STALL_NS (UINT64_C(60) * 1000000000)
+#ifndef DV_CLIENT_STALL_S /* tests are less patient */
+#define DV_CLIENT_STALL_S 60
+#endif
+#define STALL_NS (UINT64_C(1000000000) * DV_CLIENT_STALL_S)
 enum {
     QUEUE_BYTES = 256 << 10,  /* when full, the container's pipe is not read */
     /* At the end the rest of a pipe comes on top (its size may be raised to 1 MiB, twice). */

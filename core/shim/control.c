@@ -158,13 +158,10 @@ static void conn_event(void *data, uint32_t events)
 {
     struct dv_conn *conn = data;
     struct dv_life *life = conn->life;
-    bool creator = life->creator == conn;
 
     (void)events;
     while (!conn->gone && receive(conn))
         ;
-    if (creator && conn->gone && life->phase < DV_LIFE_RUNNING)
-        dv_life_abort(life);
     dv_life_settle(life);
 }
 

@@ -81,6 +81,8 @@ void dv_life_settle(struct dv_life *life)
 {
     struct dv_session *next;
 
+    if (life->phase < DV_LIFE_RUNNING && !life->creator)
+        dv_life_abort(life); /* nobody was told of a start */
     for (struct dv_session *s = life->sessions; s; s = s->next)
         dv_session_settle(s);
     for (struct dv_session *s = life->sessions; s; s = next) {

@@ -22,7 +22,11 @@ static void outlive_signals(void)
 {
     static const int signals[] = { SIGPIPE, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
     struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
+    sigset_t none;
 
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would take the exit codes away */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     for (size_t i = 0; i < N(signals); i++)
         sigaction(signals[i], &action, NULL);
 }

@@ -70,7 +70,7 @@ int dv_on_signal(struct dv_life *life, struct dv_packet *p, struct dv_answer *an
                  struct dv_error *err)
 {
     uint64_t number = dv_msg_get_u64(&p->msg, DV_ST_SIGNAL, 0);
-    struct dv_session *session;
+    struct dv_session *session = NULL;
     size_t n;
     int r;
 
@@ -94,7 +94,7 @@ int dv_on_resize(struct dv_life *life, struct dv_packet *p, struct dv_answer *an
     uint64_t rows = dv_msg_get_u64(&p->msg, DV_ST_ROWS, 0);
     uint64_t cols = dv_msg_get_u64(&p->msg, DV_ST_COLS, 0);
     struct winsize size = { .ws_row = (unsigned short)rows, .ws_col = (unsigned short)cols };
-    struct dv_session *session;
+    struct dv_session *session = NULL;
     int r = find_session(life, &p->msg, true, &session, err);
 
     (void)answer;
@@ -112,7 +112,7 @@ int dv_on_resize(struct dv_life *life, struct dv_packet *p, struct dv_answer *an
 int dv_on_attach(struct dv_life *life, struct dv_packet *p, struct dv_answer *answer,
                  struct dv_error *err)
 {
-    struct dv_session *session;
+    struct dv_session *session = NULL;
     int fd, r = find_session(life, &p->msg, false, &session, err);
 
     (void)answer;
@@ -168,7 +168,7 @@ int dv_on_state(struct dv_life *life, struct dv_packet *p, struct dv_answer *ans
 int dv_on_close_stdin(struct dv_life *life, struct dv_packet *p, struct dv_answer *answer,
                       struct dv_error *err)
 {
-    struct dv_session *session;
+    struct dv_session *session = NULL;
     int r = find_session(life, &p->msg, true, &session, err);
 
     (void)answer;

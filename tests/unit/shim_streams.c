@@ -367,6 +367,25 @@ static void a_vanished_client_holds_nobody_up(void **state)
     assert_int_equal(player_expect_exit(&t->p, SOON_MS), 0);
 }
 
+/* The fake shim is built to wait for 4 s in place of 60. */
+static void a_client_that_takes_nothing_is_dropped(void **state)
+{
+    struct test *t = *state;
+    dv_autoclose int stuck = early_client(t, 0, BOTH, NULL, NULL);
+    dv_autoclose int other = early_client(t, 1, BOTH, NULL, NULL);
+    dv_autofree char *data = NULL;
+    uint64_t start = dv_mono_ns();
+    size_t n;
+
+    run(t, "seq 1 200000");
+    data = player_drain(other, &n);
+    check_numbers(data, n, 200000);
+    assert_true(ms_since(start) >= 3900);
+    assert_int_equal(player_expect_exit(&t->p, SOON_MS), 0);
+    free(player_drain(stuck, &n)); /* what the socket held, and the end */
+    assert_true(n < 1000000);
+}
+
 /* 200 KB are in queue and socket; the record comes after the grace, the bytes stay readable. */
 static void a_stuck_client_does_not_delay_the_end_for_long(void **state)
 {
@@ -681,6 +700,7 @@ int main(void)
         TEST(no_byte_is_lost_on_the_way_to_client_and_log),
         TEST(waits_for_a_slow_client_without_loss),
         TEST(a_vanished_client_holds_nobody_up),
+        TEST(a_client_that_takes_nothing_is_dropped),
         TEST(a_stuck_client_does_not_delay_the_end_for_long),
         TEST(the_end_of_output_does_not_wait_for_strangers),
         TEST(early_bytes_come_first),
