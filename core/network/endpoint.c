@@ -438,7 +438,7 @@ static int join(const struct target *t, struct dv_sandbox *sb, char ifname[16],
     int r;
 
     dv_call_init(&call, t->driver, err);
-    /* Told again at each join: after a restart the driver may not know it, and need not be asked. */
+    /* Told again at each join: after a restart the driver may not know it. */
     r = dv_call_result(&call, t->ops->create_endpoint(t->driver->self, &call, &req));
     if (r >= 0)
         r = dv_call_result(&call, t->ops->join(t->driver->self, &call, ep->network->id, ep->id,
@@ -457,6 +457,17 @@ static int join(const struct target *t, struct dv_sandbox *sb, char ifname[16],
     return r;
 }
 
+/* A network that could not be made when the daemon started is made by its first use. */
+static int bring_up(struct dv_net *net, struct dv_network *nw, struct dv_error *err)
+{
+    struct dv_error fw_err = { 0 };
+    int r = dv_network_ensure_up(net, nw, err);
+
+    if (r > 0 && net->firewall && dv_net_install_firewall(net, &fw_err) < 0)
+        dv_log_warn(log_ctx, "masquerade and isolation of networks: %s", fw_err.msg);
+    return r;
+}
+
 int dv_endpoint_join(struct dv_net *net, const char *endpoint_id, struct dv_sandbox *sb,
                      struct dv_endpoint_view *ret, struct dv_error *err)
 {
@@ -465,7 +476,7 @@ int dv_endpoint_join(struct dv_net *net, const char *endpoint_id, struct dv_sand
     int r = get_target(net, endpoint_id, &t, err);
 
     if (r >= 0)
-        r = dv_network_ensure_up(net, t.ep.network, err);
+        r = bring_up(net, t.ep.network, err);
     if (r < 0)
         return r;
     r = join(&t, sb, ifname, err);

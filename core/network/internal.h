@@ -67,7 +67,7 @@ int dv_networks_defaults(struct dv_net *net, struct dv_error *err);
 void dv_networks_recover(struct dv_net *net);
 void dv_networks_down(struct dv_net *net); /* remove every kernel object of the drivers */
 void dv_network_free(struct dv_network *nw);
-/* Have the driver make NW where it is not up. */
+/* Have the driver make NW where it is not up. 1: it was not; the firewall does not know it yet. */
 int dv_network_ensure_up(struct dv_net *net, struct dv_network *nw, struct dv_error *err);
 /* Under net->lock. By id, name, unique id prefix. */
 int dv_network_lookup(struct dv_net *net, const char *name, struct dv_network **ret,
@@ -84,7 +84,7 @@ struct dv_ep_req dv_endpoint_request(const struct dv_endpoint *ep, struct dv_cid
 int dv_net_install_firewall(struct dv_net *net, struct dv_error *err);
 
 /* ---- watch.c ---- */
-/* See to it that a table which others can flush comes back. Nothing where the kernel protects it. */
+/* Have a table that others can flush put back. Nothing where the kernel protects it. */
 int dv_net_watch_start(struct dv_net *net, struct dv_error *err);
 void dv_net_watch_stop(struct dv_net *net);
 

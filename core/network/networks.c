@@ -377,7 +377,7 @@ int dv_network_ensure_up(struct dv_net *net, struct dv_network *nw, struct dv_er
     }
     pthread_cond_broadcast(&net->changed);
     dv_lock_drop(&net->lock);
-    return r;
+    return r < 0 ? r : 1;
 }
 
 struct dv_ep_req dv_endpoint_request(const struct dv_endpoint *ep, struct dv_cidr *addr)

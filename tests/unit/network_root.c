@@ -602,7 +602,9 @@ static void leaves_others_bridges_alone(void **state)
     dv_nl_msg(&batch, "delete", 0, RTM_DELLINK, 0, &body, sizeof(body));
     dv_error_clear(&err);
     ok(dv_nl_run(f->rtnl_fd, &batch, &err), &err);
+    assert_false(table_present());
     join(f, &a, &sa);
+    assert_true(table_present()); /* it names the late network */
     dv_sandbox_done(&sa);
     dv_sandbox_done(&other);
 }

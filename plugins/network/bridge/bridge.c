@@ -390,7 +390,7 @@ static int32_t recover(void *self, struct dv_call *c, const struct dv_net_req *c
 
 static const struct dv_option options[] = {
     { "instance", "string", NULL,
-      "short name of this engine (at most 6 of a-z, 0-9) in the names of its links; set by davitd" },
+      "short name of this engine (at most 6 of a-z, 0-9) in names of its links; set by davitd" },
     { "masquerade", "bool", "true", "hide containers behind the host's address" },
     { "mtu", "u64", "0", "MTU of bridges and links; 0 = the kernel's own, 1500" },
 };

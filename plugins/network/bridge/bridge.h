@@ -34,7 +34,7 @@ struct bridge {
 
 /* ---- link.c; all under the lock ---- */
 
-/* "davit:INSTANCE:ID": what a link of ours carries as its alias, so that ownership can be proven. */
+/* "davit:INSTANCE:ID": the alias of a link of ours, so that ownership can be proven. */
 void bridge_mark(const struct bridge *b, const char *id, char out[NL_ALIAS_BYTES]);
 /* The id of a marked link, or NULL: not ours. */
 const char *bridge_marked_id(const struct bridge *b, const struct nl_link *link);

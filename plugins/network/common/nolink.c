@@ -1,4 +1,4 @@
-/* nolink.c - a driver that makes no link: the sandbox is the host's own, or stays as it was made. */
+/* nolink.c - a driver that makes no link: the sandbox is the host's own, or stays as made. */
 #include "nolink.h"
 
 static int32_t create_network(void *self, struct dv_call *c, const struct dv_net_req *req,
