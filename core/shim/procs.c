@@ -72,7 +72,7 @@ int dv_cgroup_signal(const struct dv_life *life, int signal, size_t *ret_n, stru
     size_t n = 0;
     int r;
 
-    if (fd < 0 && errno == ENOENT) { /* removed: nobody is in it */
+    if (fd < 0 && (errno == ENOENT || errno == ENODEV)) { /* removed: nobody is in it */
         *ret_n = 0;
         return 0;
     }
