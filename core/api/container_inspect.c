@@ -1,0 +1,219 @@
+/* container_inspect.c - GET /containers/{id}/json, and the parts that lists show too. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/api/containers.h"
+#include "core/api/handlers.h"
+#include "core/container/config.h"
+#include "core/daemon/engine.h"
+#include "core/network/network.h"
+#include "core/runtime/cgroup.h"
+
+/* An endpoint keeps its address while the container is down; Docker shows it only while it is up. */
+static json_object *endpoint_json(const struct dv_endpoint_view *e, bool up,
+                                  const struct dv_container_view *view)
+{
+    json_object *obj = json_object_new_object();
+    dv_autostrv names = { 0 };
+    char short_id[13];
+
+    snprintf(short_id, sizeof(short_id), "%.12s", view->id);
+    if (dv_strv_add(&names, view->name) < 0 || dv_strv_add(&names, short_id) < 0)
+        dv_strv_done(&names);
+    dv_put(obj, "IPAMConfig", NULL);
+    dv_put(obj, "Links", NULL);
+    dv_put(obj, "Aliases", NULL);
+    dv_put_str(obj, "MacAddress", up ? e->mac : "");
+    dv_put(obj, "DriverOpts", NULL);
+    dv_put_int(obj, "GwPriority", 0);
+    dv_put_str(obj, "NetworkID", e->network_id);
+    dv_put_str(obj, "EndpointID", up ? e->id : "");
+    dv_put_str(obj, "Gateway", up ? e->gateway : "");
+    dv_put_str(obj, "IPAddress", up ? e->ip : "");
+    dv_put_int(obj, "IPPrefixLen", up ? e->prefix_len : 0);
+    dv_put_str(obj, "IPv6Gateway", up ? e->gateway6 : "");
+    dv_put_str(obj, "GlobalIPv6Address", up ? e->ipv6 : "");
+    dv_put_int(obj, "GlobalIPv6PrefixLen", up ? e->prefix_len6 : 0);
+    dv_put(obj, "DNSNames", dv_streq(e->network_name, "bridge") ? NULL : dv_json_strings(&names));
+    return obj;
+}
+
+json_object *dv_networks_json(struct dv_engine *engine, const struct dv_container_view *view)
+{
+    json_object *map = json_object_new_object();
+    struct dv_endpoint_view *list = NULL;
+    size_t n = dv_endpoint_list(engine->net, view->id, &list);
+
+    for (size_t i = 0; i < n; i++)
+        dv_put(map, list[i].network_name,
+               endpoint_json(&list[i], dv_status_is_up(view->status), view));
+    free(list);
+    return map;
+}
+
+/* HostConfig.Tmpfs is not listed among the mounts; HostConfig.Mounts of type tmpfs are. */
+static bool is_plain_tmpfs(const struct dv_container_view *view, const char *target)
+{
+    json_object *tmpfs = NULL, *found = NULL;
+
+    return json_object_object_get_ex(view->host_config_json, "Tmpfs", &tmpfs) &&
+           json_object_is_type(tmpfs, json_type_object) &&
+           json_object_object_get_ex(tmpfs, target, &found);
+}
+
+static json_object *mount_json(const struct dv_mount_point *m)
+{
+    json_object *obj = json_object_new_object();
+    bool bind = dv_streq(m->type, "bind");
+
+    dv_put_str(obj, "Type", m->type);
+    dv_put_str(obj, "Source", bind ? m->source : "");
+    dv_put_str(obj, "Destination", m->target);
+    dv_put_str(obj, "Mode", bind && m->read_only ? "ro" : "");
+    dv_put_bool(obj, "RW", !m->read_only);
+    dv_put_str(obj, "Propagation", !bind ? "" : dv_empty(m->propagation) ? "rprivate"
+                                                                         : m->propagation);
+    return obj;
+}
+
+json_object *dv_mounts_json(const struct dv_container_view *view)
+{
+    json_object *list = json_object_new_array();
+
+    for (size_t i = 0; view->config && i < view->config->n_mounts; i++) {
+        const struct dv_mount_point *m = &view->config->mounts[i];
+
+        if (!dv_streq(m->type, "tmpfs") || !is_plain_tmpfs(view, m->target))
+            json_object_array_add(list, mount_json(m));
+    }
+    return list;
+}
+
+static json_object *state_json(const struct dv_container_view *v)
+{
+    json_object *obj = json_object_new_object();
+
+    dv_put_str(obj, "Status", dv_status_name(v->status));
+    dv_put_bool(obj, "Running", dv_status_is_up(v->status));
+    dv_put_bool(obj, "Paused", v->status == DV_PAUSED);
+    dv_put_bool(obj, "Restarting", v->status == DV_RESTARTING);
+    dv_put_bool(obj, "OOMKilled", v->oom_killed);
+    dv_put_bool(obj, "Dead", v->status == DV_DEAD);
+    dv_put_int(obj, "Pid", v->pid);
+    dv_put_int(obj, "ExitCode", v->exit_code);
+    dv_put_str(obj, "Error", v->error);
+    dv_put_time(obj, "StartedAt", v->started_ns);
+    dv_put_time(obj, "FinishedAt", v->finished_ns);
+    return obj;
+}
+
+static json_object *driver_json(const struct dv_container_view *v)
+{
+    json_object *obj = json_object_new_object();
+
+    dv_put(obj, "Data", NULL);
+    dv_put_str(obj, "Name", v->storage_driver);
+    return obj;
+}
+
+static json_object *config_json(struct dv_container_view *v)
+{
+    json_object *config = dv_take(v->config_json), *value = NULL;
+    char short_id[13];
+
+    if (config && json_object_object_get_ex(config, "Hostname", &value) &&
+        json_object_get_string_len(value) == 0) {
+        snprintf(short_id, sizeof(short_id), "%.12s", v->id);
+        dv_put_str(config, "Hostname", short_id);
+    }
+    return config;
+}
+
+static json_object *host_config_json(struct dv_container_view *v, struct dv_engine *engine)
+{
+    json_object *host = dv_take(v->host_config_json), *value = NULL;
+
+    if (host && json_object_object_get_ex(host, "CgroupnsMode", &value) &&
+        json_object_get_string_len(value) == 0)
+        dv_put_str(host, "CgroupnsMode",
+                   dv_cgroups_mode(engine->cgroups) == DV_CGROUP_V2 ? "private" : "host");
+    return host;
+}
+
+/* Fields of the default network's endpoint at the top, for clients from before networks. */
+static json_object *network_settings_json(struct dv_engine *engine,
+                                          const struct dv_container_view *v)
+{
+    static const char *const copied[] = { "EndpointID", "Gateway", "GlobalIPv6Address",
+                                          "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen",
+                                          "IPv6Gateway", "MacAddress" };
+    json_object *obj = json_object_new_object(), *networks = dv_networks_json(engine, v);
+    json_object *bridge = NULL, *value = NULL;
+
+    dv_put_str(obj, "Bridge", "");
+    dv_put_str(obj, "SandboxID", "");
+    dv_put_str(obj, "SandboxKey", "");
+    dv_put(obj, "Ports", json_object_new_object());
+    dv_put_bool(obj, "HairpinMode", false);
+    dv_put_str(obj, "LinkLocalIPv6Address", "");
+    dv_put_int(obj, "LinkLocalIPv6PrefixLen", 0);
+    dv_put(obj, "SecondaryIPAddresses", NULL);
+    dv_put(obj, "SecondaryIPv6Addresses", NULL);
+    json_object_object_get_ex(networks, "bridge", &bridge);
+    for (size_t i = 0; i < N(copied); i++) {
+        bool number = dv_streq(copied[i] + strlen(copied[i]) - 3, "Len");
+
+        if (bridge && json_object_object_get_ex(bridge, copied[i], &value))
+            dv_put(obj, copied[i], json_object_get(value));
+        else if (number)
+            dv_put_int(obj, copied[i], 0);
+        else
+            dv_put_str(obj, copied[i], "");
+    }
+    dv_put(obj, "Networks", networks);
+    return obj;
+}
+
+static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *engine)
+{
+    json_object *obj = json_object_new_object();
+    dv_autofree char *name = dv_format("/%s", v->name);
+
+    dv_put_str(obj, "Id", v->id);
+    dv_put_time(obj, "Created", v->created_ns);
+    dv_put_str(obj, "Path", v->path);
+    dv_put(obj, "Args", dv_json_strings(&v->args));
+    dv_put(obj, "State", state_json(v));
+    dv_put_str(obj, "Image", v->image_id);
+    dv_put_str(obj, "ResolvConfPath", v->resolv_conf_path);
+    dv_put_str(obj, "HostnamePath", v->hostname_path);
+    dv_put_str(obj, "HostsPath", v->hosts_path);
+    dv_put_str(obj, "LogPath", v->log_path);
+    dv_put_str(obj, "Name", name);
+    dv_put_int(obj, "RestartCount", v->restart_count);
+    dv_put_str(obj, "Driver", v->storage_driver);
+    dv_put_str(obj, "Platform", v->platform);
+    dv_put_str(obj, "MountLabel", "");
+    dv_put_str(obj, "ProcessLabel", "");
+    dv_put_str(obj, "AppArmorProfile", "");
+    dv_put(obj, "ExecIDs", dv_json_strings_or_null(&v->exec_ids));
+    dv_put(obj, "Mounts", dv_mounts_json(v)); /* looks at HostConfig, so before it is given away */
+    dv_put(obj, "HostConfig", host_config_json(v, engine));
+    dv_put(obj, "GraphDriver", driver_json(v));
+    dv_put(obj, "Config", config_json(v));
+    dv_put(obj, "NetworkSettings", network_settings_json(engine, v));
+    return obj;
+}
+
+int dv_api_container_inspect(struct dv_request *req, struct dv_error *err)
+{
+    dv_autocontainer *c = NULL;
+    dv_autoview view = { 0 };
+    int r = dv_request_container(req, &c, err);
+
+    if (r == 0)
+        r = dv_container_look(c, &view, err);
+    if (r == 0)
+        dv_reply_json(req, 200, inspect_json(&view, req->engine));
+    return r;
+}

@@ -1,0 +1,167 @@
+/* filters.c - the "filters" parameter. */
+#include "core/api/filters.h"
+
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/parse.h"
+
+void dv_filters_done(struct dv_filters *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        free(f->items[i].key);
+        dv_strv_done(&f->items[i].values);
+    }
+    f->n = 0;
+}
+
+static bool is_known(const char *key, const char *const *keys)
+{
+    for (; *keys; keys++)
+        if (dv_streq(*keys, key))
+            return true;
+    return false;
+}
+
+static int add_values(struct dv_strv *to, const char *key, json_object *value, struct dv_error *err)
+{
+    size_t n = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+
+    if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach(value, word, flag)
+        {
+            (void)flag; /* Docker does not look at it either */
+            if (dv_strv_add(to, word) < 0)
+                return dv_fail(err, DV_E_NO_MEMORY, "no memory for the filters");
+        }
+        return 0;
+    }
+    if (!json_object_is_type(value, json_type_array))
+        return dv_fail(err, DV_E_INVALID, "invalid filter '%s': expected object or array", key);
+    for (size_t i = 0; i < n; i++) {
+        json_object *item = json_object_array_get_idx(value, i);
+
+        if (!json_object_is_type(item, json_type_string))
+            return dv_fail(err, DV_E_INVALID, "invalid filter '%s': expected strings", key);
+        if (dv_strv_add(to, json_object_get_string(item)) < 0)
+            return dv_fail(err, DV_E_NO_MEMORY, "no memory for the filters");
+    }
+    return 0;
+}
+
+int dv_filters_parse(const char *text, const char *const *keys, struct dv_filters *ret,
+                     struct dv_error *err)
+{
+    dv_autojson json_object *obj = NULL;
+
+    if (dv_empty(text))
+        return 0;
+    if (dv_json_parse(text, strlen(text), &obj, err) < 0)
+        return dv_wrap(err, "invalid filter");
+    if (!obj)
+        return 0;
+    if (!json_object_is_type(obj, json_type_object))
+        return dv_fail(err, DV_E_INVALID, "invalid filter: expected a JSON object");
+    json_object_object_foreach(obj, key, value)
+    {
+        int r;
+
+        if (!is_known(key, keys))
+            return dv_fail(err, DV_E_INVALID, "invalid filter '%s'", key);
+        if (ret->n == DV_FILTERS_MAX)
+            return dv_fail(err, DV_E_INVALID, "more than %d filters", DV_FILTERS_MAX);
+        ret->items[ret->n].values = (struct dv_strv){ 0 };
+        ret->items[ret->n].key = dv_strdup(key);
+        if (!ret->items[ret->n].key)
+            return dv_fail(err, DV_E_NO_MEMORY, "no memory for the filters");
+        r = add_values(&ret->items[ret->n++].values, key, value, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+const struct dv_strv *dv_filters_get(const struct dv_filters *f, const char *key)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (dv_streq(f->items[i].key, key) && f->items[i].values.n > 0)
+            return &f->items[i].values;
+    return NULL;
+}
+
+bool dv_filter_exact(const struct dv_filters *f, const char *key, const char *value)
+{
+    const struct dv_strv *wanted = dv_filters_get(f, key);
+
+    return !wanted || dv_strv_has(wanted, value);
+}
+
+bool dv_filter_prefix(const struct dv_filters *f, const char *key, const char *value)
+{
+    const struct dv_strv *wanted = dv_filters_get(f, key);
+
+    for (size_t i = 0; wanted && i < wanted->n; i++)
+        if (dv_starts(value, wanted->items[i]))
+            return true;
+    return !wanted;
+}
+
+static bool has_label(const char *wanted, const struct dv_strv *keys, const struct dv_strv *values)
+{
+    const char *equals = strchr(wanted, '=');
+    size_t n = equals ? (size_t)(equals - wanted) : strlen(wanted);
+
+    for (size_t i = 0; i < keys->n; i++)
+        if (strncmp(keys->items[i], wanted, n) == 0 && !keys->items[i][n])
+            return !equals || dv_streq(values->items[i], equals + 1);
+    return false;
+}
+
+bool dv_filter_labels(const struct dv_filters *f, const struct dv_strv *keys,
+                      const struct dv_strv *values)
+{
+    const struct dv_strv *wanted = dv_filters_get(f, "label");
+
+    for (size_t i = 0; wanted && i < wanted->n; i++)
+        if (!has_label(wanted->items[i], keys, values))
+            return false;
+    return true;
+}
+
+static bool matches(const char *pattern, const char *name)
+{
+    regex_t re;
+    bool hit;
+
+    if (strstr(name, pattern))
+        return true;
+    if (strlen(pattern) > 256 || regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        return false;
+    hit = regexec(&re, name, 0, NULL, 0) == 0;
+    regfree(&re);
+    return hit;
+}
+
+bool dv_filter_name(const struct dv_filters *f, const char *key, const char *name)
+{
+    const struct dv_strv *wanted = dv_filters_get(f, key);
+    char slashed[512];
+
+    snprintf(slashed, sizeof(slashed), "/%s", name); /* "^/web$" is what people write */
+    for (size_t i = 0; wanted && i < wanted->n; i++)
+        if (matches(wanted->items[i], name) || matches(wanted->items[i], slashed))
+            return true;
+    return !wanted;
+}
+
+int dv_filter_bool(const struct dv_filters *f, const char *key, bool *ret, struct dv_error *err)
+{
+    const struct dv_strv *wanted = dv_filters_get(f, key);
+
+    if (!wanted)
+        return 0;
+    if (wanted->n != 1 || dv_parse_bool(wanted->items[0], ret) < 0)
+        return dv_fail(err, DV_E_INVALID, "invalid filter '%s=%s'", key, wanted->items[0]);
+    return 1;
+}

@@ -1,0 +1,340 @@
+/* images.c - images: list, inspect, history, tag, remove. */
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/api/build.h"
+#include "core/api/filters.h"
+#include "core/api/handlers.h"
+#include "core/api/request.h"
+#include "core/base/time.h"
+#include "core/container/container.h"
+#include "core/daemon/engine.h"
+#include "core/image/image.h"
+
+static const char *const filter_keys[] = { "before", "dangling", "label", "reference", "since",
+                                           "until", NULL };
+
+static void free_images(struct dv_image **images, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dv_image_free(images[i]);
+    free(images);
+}
+
+/* ---- list ---- */
+
+struct listing {
+    struct dv_engine *engine;
+    struct dv_filters filters;
+    uint64_t before_ns, since_ns, until_ns;   /* 0: not asked */
+    bool dangling, has_dangling;
+};
+
+static int created_of(struct listing *l, const char *key, uint64_t *ret, struct dv_error *err)
+{
+    const struct dv_strv *name = dv_filters_get(&l->filters, key);
+    dv_auto(dv_image) *image = NULL;
+    int r;
+
+    if (!name)
+        return 0;
+    r = dv_image_get(l->engine->images, name->items[0], &image, err);
+    if (r == 0)
+        *ret = image->created_ns ? image->created_ns : 1;
+    return r;
+}
+
+static int prepare(struct listing *l, struct dv_request *req, struct dv_error *err)
+{
+    const char *reference = dv_query(req, "filter"); /* of clients before 1.28 */
+    const struct dv_strv *until;
+    int r = dv_filters_parse(dv_query(req, "filters"), filter_keys, &l->filters, err);
+
+    if (r == 0 && !dv_empty(reference) && l->filters.n < DV_FILTERS_MAX) {
+        char *key = dv_strdup("reference");
+
+        if (!key)
+            return dv_fail(err, DV_E_NO_MEMORY, "no memory for the filters");
+        l->filters.items[l->filters.n].values = (struct dv_strv){ 0 };
+        l->filters.items[l->filters.n].key = key;
+        if (dv_strv_add(&l->filters.items[l->filters.n++].values, reference) < 0)
+            return dv_fail(err, DV_E_NO_MEMORY, "no memory for the filters");
+    }
+    if (r == 0) {
+        r = dv_filter_bool(&l->filters, "dangling", &l->dangling, err);
+        l->has_dangling = r > 0;
+    }
+    if (r >= 0)
+        r = created_of(l, "before", &l->before_ns, err);
+    if (r == 0)
+        r = created_of(l, "since", &l->since_ns, err);
+    until = dv_filters_get(&l->filters, "until");
+    if (r == 0 && until && dv_parse_timestamp(until->items[0], &l->until_ns) < 0)
+        r = dv_fail(err, DV_E_INVALID, "invalid filter 'until=%s'", until->items[0]);
+    return r;
+}
+
+/* Shell pattern as Go's path.Match has it ('*' stops at '/'), over REPO[:TAG]; a pattern without a tag
+ * fits every tag. */
+static bool fits(const char *pattern, const char *tag)
+{
+    const char *slash = strrchr(tag, '/');
+    const char *colon = strrchr(slash ? slash : tag, ':');
+    dv_autofree char *repo = strndup(tag, colon ? (size_t)(colon - tag) : strlen(tag));
+
+    return fnmatch(pattern, tag, FNM_PATHNAME) == 0 ||
+           (repo && fnmatch(pattern, repo, FNM_PATHNAME) == 0);
+}
+
+static bool has_reference(const struct listing *l, const struct dv_image *image)
+{
+    const struct dv_strv *asked = dv_filters_get(&l->filters, "reference");
+
+    for (size_t i = 0; asked && i < asked->n; i++)
+        for (size_t k = 0; k < image->repo_tags.n; k++)
+            if (fits(asked->items[i], image->repo_tags.items[k]))
+                return true;
+    return !asked;
+}
+
+static bool passes(const struct listing *l, const struct dv_image *image)
+{
+    bool dangling = image->repo_tags.n == 0;
+
+    return (!l->has_dangling || l->dangling == dangling) &&
+           (!l->before_ns || image->created_ns < l->before_ns) &&
+           (!l->since_ns || image->created_ns > l->since_ns) &&
+           (!l->until_ns || image->created_ns < l->until_ns) && has_reference(l, image) &&
+           dv_filter_labels(&l->filters, &image->label_keys, &image->label_values);
+}
+
+static json_object *names_json(const struct dv_strv *names, const char *none, unsigned version)
+{
+    json_object *list = dv_json_strings(names);
+
+    if (names->n == 0 && version < 43) /* what those clients print for an image without a name */
+        json_object_array_add(list, json_object_new_string(none));
+    return list;
+}
+
+static json_object *summary_json(const struct dv_image *image, unsigned version)
+{
+    json_object *obj = json_object_new_object();
+
+    dv_put_str(obj, "Id", image->id);
+    dv_put_str(obj, "ParentId", "");
+    dv_put(obj, "RepoTags", names_json(&image->repo_tags, "<none>:<none>", version));
+    dv_put(obj, "RepoDigests", names_json(&image->repo_digests, "<none>@<none>", version));
+    dv_put_int(obj, "Created", (int64_t)(image->created_ns / 1000000000));
+    dv_put_int(obj, "Size", (int64_t)image->size_bytes);
+    if (version < 44)
+        dv_put_int(obj, "VirtualSize", (int64_t)image->size_bytes);
+    dv_put_int(obj, "SharedSize", -1);
+    dv_put(obj, "Labels", image->label_keys.n
+                              ? dv_json_map(&image->label_keys, &image->label_values) : NULL);
+    dv_put_int(obj, "Containers", -1);
+    return obj;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct dv_image *x = *(struct dv_image *const *)a, *y = *(struct dv_image *const *)b;
+
+    if (x->created_ns != y->created_ns)
+        return x->created_ns < y->created_ns ? 1 : -1;
+    return strcmp(x->id, y->id);
+}
+
+int dv_api_image_list(struct dv_request *req, struct dv_error *err)
+{
+    struct listing l = { .engine = req->engine };
+    struct dv_image **images = NULL;
+    json_object *reply;
+    size_t n;
+    int r = prepare(&l, req, err);
+
+    if (r < 0) {
+        dv_filters_done(&l.filters);
+        return r;
+    }
+    n = dv_image_list(req->engine->images, &images);
+    if (n > 0)
+        qsort(images, n, sizeof(struct dv_image *), newest_first);
+    reply = json_object_new_array();
+    for (size_t i = 0; i < n; i++)
+        if (passes(&l, images[i]))
+            json_object_array_add(reply, summary_json(images[i], req->version));
+    free_images(images, n);
+    dv_filters_done(&l.filters);
+    dv_reply_json(req, 200, reply);
+    return 0;
+}
+
+/* ---- inspect ---- */
+
+static json_object *config_json(const struct dv_image *image)
+{
+    json_object *obj = json_object_new_object();
+
+    dv_put_str(obj, "User", image->user);
+    if (image->exposed_ports.n)
+        dv_put(obj, "ExposedPorts", dv_json_set(&image->exposed_ports));
+    dv_put(obj, "Env", dv_json_strings_or_null(&image->env));
+    dv_put(obj, "Cmd", image->has_cmd ? dv_json_strings(&image->cmd) : NULL);
+    if (image->healthcheck_json)
+        dv_put(obj, "Healthcheck", dv_json_text_or_null(image->healthcheck_json));
+    dv_put(obj, "Volumes", image->volumes.n ? dv_json_set(&image->volumes) : NULL);
+    dv_put_str(obj, "WorkingDir", image->working_dir);
+    dv_put(obj, "Entrypoint", image->has_entrypoint ? dv_json_strings(&image->entrypoint) : NULL);
+    dv_put(obj, "OnBuild", dv_json_strings_or_null(&image->on_build));
+    dv_put(obj, "Labels", image->label_keys.n
+                              ? dv_json_map(&image->label_keys, &image->label_values) : NULL);
+    if (!dv_empty(image->stop_signal))
+        dv_put_str(obj, "StopSignal", image->stop_signal);
+    if (image->shell.n)
+        dv_put(obj, "Shell", dv_json_strings(&image->shell));
+    return obj;
+}
+
+static json_object *inspect_json(const struct dv_image *image, struct dv_engine *engine,
+                                 unsigned version)
+{
+    json_object *obj = json_object_new_object(), *rootfs = json_object_new_object();
+    json_object *driver = json_object_new_object(), *metadata = json_object_new_object();
+
+    dv_put_str(obj, "Id", image->id);
+    dv_put(obj, "RepoTags", dv_json_strings(&image->repo_tags));
+    dv_put(obj, "RepoDigests", dv_json_strings(&image->repo_digests));
+    dv_put_str(obj, "Parent", "");
+    dv_put_str(obj, "Comment", image->comment);
+    dv_put_time(obj, "Created", image->created_ns);
+    if (version < 45) {
+        dv_put_str(obj, "Container", "");
+        dv_put(obj, "ContainerConfig", config_json(image));
+    }
+    dv_put_str(obj, "DockerVersion", image->docker_version);
+    dv_put_str(obj, "Author", image->author);
+    dv_put(obj, "Config", config_json(image));
+    dv_put_str(obj, "Architecture", image->architecture);
+    if (!dv_empty(image->variant))
+        dv_put_str(obj, "Variant", image->variant);
+    dv_put_str(obj, "Os", image->os);
+    dv_put_int(obj, "Size", (int64_t)image->size_bytes);
+    if (version < 44)
+        dv_put_int(obj, "VirtualSize", (int64_t)image->size_bytes);
+    dv_put(driver, "Data", NULL);
+    dv_put_str(driver, "Name", engine->config.storage_driver);
+    dv_put(obj, "GraphDriver", driver);
+    dv_put_str(rootfs, "Type", "layers");
+    dv_put(rootfs, "Layers", dv_json_strings(&image->diff_ids));
+    dv_put(obj, "RootFS", rootfs);
+    dv_put_time(metadata, "LastTagTime", 0);
+    dv_put(obj, "Metadata", metadata);
+    return obj;
+}
+
+int dv_api_image_inspect(struct dv_request *req, struct dv_error *err)
+{
+    dv_auto(dv_image) *image = NULL;
+    int r = dv_image_get(req->engine->images, req->params[0], &image, err);
+
+    if (r == 0)
+        dv_reply_json(req, 200, inspect_json(image, req->engine, req->version));
+    return r;
+}
+
+/* ---- history ---- */
+
+static const char *text_of(json_object *obj, const char *key)
+{
+    json_object *value = NULL;
+
+    if (!json_object_object_get_ex(obj, key, &value) ||
+        !json_object_is_type(value, json_type_string))
+        return "";
+    return json_object_get_string(value);
+}
+
+static json_object *history_item(json_object *entry)
+{
+    json_object *obj = json_object_new_object();
+    uint64_t created = 0;
+
+    if (dv_time_parse(text_of(entry, "created"), &created) < 0)
+        created = 0;
+    dv_put_str(obj, "Id", "<missing>");
+    dv_put_int(obj, "Created", (int64_t)(created / 1000000000));
+    dv_put_str(obj, "CreatedBy", text_of(entry, "created_by"));
+    dv_put(obj, "Tags", NULL);
+    dv_put_int(obj, "Size", 0);
+    dv_put_str(obj, "Comment", text_of(entry, "comment"));
+    return obj;
+}
+
+int dv_api_image_history(struct dv_request *req, struct dv_error *err)
+{
+    dv_auto(dv_image) *image = NULL;
+    dv_autojson json_object *history = NULL;
+    json_object *list, *newest;
+    int r = dv_image_get(req->engine->images, req->params[0], &image, err);
+
+    if (r < 0)
+        return r;
+    history = dv_json_text_or_null(image->history_json);
+    list = json_object_new_array();
+    for (size_t i = json_object_is_type(history, json_type_array)
+                        ? json_object_array_length(history) : 0; i-- > 0;)
+        json_object_array_add(list, history_item(json_object_array_get_idx(history, i)));
+    if (json_object_array_length(list) == 0)
+        json_object_array_add(list, history_item(NULL));
+    newest = json_object_array_get_idx(list, 0);
+    dv_put_str(newest, "Id", image->id);
+    dv_put(newest, "Tags", dv_json_strings_or_null(&image->repo_tags));
+    dv_put_int(newest, "Size", (int64_t)image->size_bytes); /* layers have no sizes of their own yet */
+    dv_reply_json(req, 200, list);
+    return 0;
+}
+
+/* ---- tag, remove ---- */
+
+int dv_api_image_tag(struct dv_request *req, struct dv_error *err)
+{
+    const char *repo = dv_query(req, "repo"), *tag = dv_query(req, "tag");
+    dv_autofree char *target = NULL;
+    int r;
+
+    if (dv_empty(repo))
+        return dv_fail(err, DV_E_INVALID, "invalid reference format");
+    target = dv_format("%s%s%s", repo, dv_empty(tag) ? "" : ":", dv_empty(tag) ? "" : tag);
+    if (!target)
+        return dv_fail(err, DV_E_NO_MEMORY, "no memory for the tag");
+    r = dv_image_tag(req->engine->images, req->params[0], target, err);
+    if (r == 0)
+        dv_reply_empty(req, 201);
+    return r;
+}
+
+int dv_api_image_remove(struct dv_request *req, struct dv_error *err)
+{
+    struct dv_image_deleted *deleted = NULL;
+    json_object *list;
+    size_t n = 0;
+    int r = dv_image_remove(req->engine->images, req->params[0], dv_query_bool(req, "force", false),
+                            dv_query_bool(req, "noprune", false), dv_containers_use_image,
+                            req->engine->containers, &deleted, &n, err);
+
+    if (r < 0)
+        return r;
+    list = json_object_new_array();
+    for (size_t i = 0; i < n; i++) {
+        json_object *item = json_object_new_object();
+
+        dv_put_str(item, deleted[i].untagged ? "Untagged" : "Deleted", deleted[i].name);
+        json_object_array_add(list, item);
+        free(deleted[i].name);
+    }
+    free(deleted);
+    dv_reply_json(req, 200, list);
+    return 0;
+}
