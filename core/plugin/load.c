@@ -54,9 +54,9 @@ static int run_start(struct dv_driver *d, struct dv_error *err)
 {
     dv_autocall call;
 
+    dv_call_init(&call, d, err);
     if (!d->plugin->start)
         return 0;
-    dv_call_init(&call, d, err);
     return settle(&call, d->plugin->start(d->self, &call), "start", d);
 }
 

@@ -38,6 +38,7 @@ struct dv_call {
     void *progress_arg;
     pthread_mutex_t *serial;     /* held, or NULL */
 };
+/* To be given to dv_call_init before the scope is left in any way. */
 #define dv_autocall __attribute__((cleanup(dv_call_done))) struct dv_call
 /* With a DV_CAP_SERIAL driver this waits until no other call is under way. */
 void dv_call_init(struct dv_call *c, const struct dv_driver *driver, struct dv_error *err);

@@ -4,8 +4,10 @@
 
 #include <dirent.h>
 #include <davit/storage.h>
-#include <linux/mount.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -354,6 +356,12 @@ static void stat_counts_each_inode_once(void **state)
     assert_int_equal(info.bytes, 10);
     assert_int_equal(info.inodes, 3);
     assert_null(info.parent);
+    assert_int_equal(ops->commit(drv->self, &call, WORK_1, LAYER_2, NULL), 0);
+    info.bytes = info.inodes = 0;
+    assert_int_equal(ops->stat(drv->self, &call, LAYER_2, &info), 0);
+    assert_int_equal(info.state, 2);
+    assert_int_equal(info.bytes, 10);
+    assert_int_equal(info.inodes, 3);
 }
 
 static void a_cancelled_call_ends(void **state)
@@ -381,6 +389,52 @@ static void a_cancelled_call_ends(void **state)
     assert_int_equal(dv_call_result(&c, ops->empty_trash(drv->self, &c, 0)), -DV_E_TIMEOUT);
     close(fds[0]);
     assert_int_equal(empty_trash(0), 0);
+}
+
+/* Workspaces come and go on one parent from several threads; a layer with children stays. */
+static void *come_and_go(void *arg)
+{
+    dv_autofree char *id = dv_format("thread-%d", *(int *)arg);
+    const struct dv_layer_req req = { .struct_size = sizeof(req), .id = id, .parent = LAYER_1 };
+    struct dv_error e = { 0 };
+    struct dv_mounts m = { .struct_size = sizeof(m) };
+
+    for (int i = 0; i < 50; i++) {
+        dv_autocall c;
+
+        dv_call_init(&c, drv, &e);
+        if (ops->prepare(drv->self, &c, &req) < 0 || ops->activate(drv->self, &c, id, 0, &m) < 0 ||
+            ops->remove(drv->self, &c, LAYER_1) != -DV_E_CONFLICT ||
+            ops->deactivate(drv->self, &c, id) < 0 || ops->remove(drv->self, &c, id) < 0) {
+            print_error("%s: %s\n", id, e.msg);
+            return arg;
+        }
+    }
+    return NULL;
+}
+
+static void threads_share_a_parent(void **state)
+{
+    pthread_t threads[6];
+    int n[N(threads)];
+    void *failed = NULL, *one;
+
+    (void)state;
+    NEEDS_ROOT();
+    assert_int_equal(prepare(WORK_1, NULL), 0);
+    write_in(WORK_1, "f", "x");
+    assert_int_equal(commit(WORK_1, LAYER_1, NULL), 0);
+    for (size_t i = 0; i < N(threads); i++) {
+        n[i] = (int)i;
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &n[i]), 0);
+    }
+    for (size_t i = 0; i < N(threads); i++) {
+        pthread_join(threads[i], &one);
+        failed = one ? one : failed;
+    }
+    assert_null(failed);
+    assert_int_equal(entries("work"), 0);
+    assert_int_equal(erase(LAYER_1), 0);
 }
 
 /* Killed at random: what is known stays whole, the rest can be recovered and used again. */
@@ -719,12 +773,58 @@ static void vfs_cancelled_copy_leaves_nothing(void **state)
     assert_int_equal(erase(LAYER_1), 0); /* the lost child does not hold it */
 }
 
+/* In a child with a mount namespace of its own: a full disk. Exit codes tell the line. */
+static int on_a_full_disk(void)
+{
+    static char text[700 << 10];
+    struct dv_diff_dir d;
+    dv_autoclose int full = -1;
+    char name[8] = "vfs";
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", "/mnt", "tmpfs", 0, "size=1m") < 0)
+        return 2;
+    free(state_dir);
+    state_dir = dv_strdup("/mnt/s");
+    if (open_driver(name) < 0)
+        return 3;
+    if (prepare(WORK_1, NULL) < 0 || open_diff(WORK_1, 1, &d) < 0)
+        return 4;
+    full = openat(d.dir_fd, "big", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    if (dv_write_all(full, text, sizeof(text)) < 0 || commit(WORK_1, LAYER_1, NULL) < 0)
+        return 5;
+    if (prepare(WORK_2, LAYER_1) != -DV_E_NO_SPACE || !strstr(err.msg, "/big"))
+        return 6;
+    /* The half is gone at once: there is room again. */
+    if (entries("tmp") || entries("trash") || entries("work"))
+        return 7;
+    if (erase(LAYER_1) < 0 || empty_trash(0) < 0 || entries("layers"))
+        return 8;
+    return 0;
+}
+
+static void vfs_tells_a_full_disk(void **state)
+{
+    int status = 0;
+    pid_t pid;
+
+    (void)state;
+    NEEDS_ROOT();
+    pid = fork();
+    if (pid == 0)
+        _exit(on_a_full_disk());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define T(fn) cmocka_unit_test_setup(fn, wipe)
 #define BOTH                                                                                       \
     T(a_layer_is_prepared_and_committed), T(ids_are_checked), T(conflicts_are_told),               \
         T(requests_beyond_the_driver_are_refused), T(removed_goes_to_trash_and_away),              \
         T(recover_keeps_what_is_known), T(what_was_committed_is_there_after_a_restart),            \
-        T(stat_counts_each_inode_once), T(a_cancelled_call_ends), T(survives_kill)
+        T(stat_counts_each_inode_once), T(a_cancelled_call_ends), T(threads_share_a_parent),       \
+        T(survives_kill)
 
 int main(void)
 {
@@ -741,6 +841,7 @@ int main(void)
         T(vfs_copies_everything),
         T(vfs_needs_the_parent_first),
         T(vfs_cancelled_copy_leaves_nothing),
+        T(vfs_tells_a_full_disk),
     };
     int failed = cmocka_run_group_tests(overlay, set_up_overlay, tear_down);
 

@@ -174,6 +174,22 @@ static int32_t settle_parent(struct dv_store *s, struct dv_call *c, int fd, cons
     return 0;
 }
 
+/* A layer never changes, so it is measured once: "<bytes> <inodes>" as the text of a link. */
+static int32_t note_usage(struct dv_store *s, struct dv_call *c, int fd, const char *id)
+{
+    uint64_t bytes, inodes;
+    char text[64];
+    int32_t r = dv_store_usage(s, c, fd, "diff", &bytes, &inodes);
+
+    if (r < 0)
+        return r;
+    snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)bytes,
+             (unsigned long long)inodes);
+    if ((unlinkat(fd, "usage", 0) < 0 && errno != ENOENT) || symlinkat(text, fd, "usage") < 0)
+        return dv_store_fail_errno(s, c, "make %s/work/%s/usage", s->path, id);
+    return 0;
+}
+
 /* The rename, under the lock: the parent may not go between the look and the link's effect. */
 static int32_t publish(struct dv_store *s, struct dv_call *c, const char *id, const char *layer,
                        const char *parent)
@@ -210,6 +226,8 @@ int32_t dv_store_commit(struct dv_store *s, struct dv_call *c, const char *id, c
     r = settle_parent(s, c, fd, id, parent, late_parent);
     if (r == 0 && seal)
         r = seal(s, c, fd, id, parent);
+    if (r == 0)
+        r = note_usage(s, c, fd, id);
     /* One flush of the file system is cheaper than an fsync of each file of a layer, and a layer
      * may be seen only when all of it is down. */
     if (r == 0 && syncfs(fd) < 0)
@@ -295,6 +313,23 @@ int32_t dv_store_remove(struct dv_store *s, struct dv_call *c, const char *id)
 
 /* ---- stat ---- */
 
+/* What commit noted of a layer. False: measure it. */
+static bool noted_usage(const struct dv_store *s, enum dv_store_dir where, const char *id,
+                        struct dv_layer_info *out)
+{
+    char name[DV_STORE_ID_MAX + sizeof("/usage")], text[64], *end;
+    ssize_t n;
+
+    snprintf(name, sizeof(name), "%s/usage", id);
+    n = where == DV_STORE_LAYERS ? readlinkat(s->dirs[where], name, text, sizeof(text) - 1) : -1;
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    out->bytes = strtoull(text, &end, 10);
+    out->inodes = *end == ' ' ? strtoull(end + 1, &end, 10) : 0;
+    return *end == '\0' && out->inodes > 0;
+}
+
 int32_t dv_store_stat(struct dv_store *s, struct dv_call *c, const char *id,
                       struct dv_layer_info *out)
 {
@@ -306,8 +341,10 @@ int32_t dv_store_stat(struct dv_store *s, struct dv_call *c, const char *id,
         r = dv_store_parent(s, c, where, id, parent);
     if (r < 0)
         return r;
-    snprintf(name, sizeof(name), "%s/diff", id);
-    r = dv_store_usage(s, c, s->dirs[where], name, &out->bytes, &out->inodes);
+    if (!noted_usage(s, where, id, out)) {
+        snprintf(name, sizeof(name), "%s/diff", id);
+        r = dv_store_usage(s, c, s->dirs[where], name, &out->bytes, &out->inodes);
+    }
     if (r < 0)
         return r;
     out->state = where == DV_STORE_LAYERS ? 2 : 1;
@@ -356,6 +393,12 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void keep_sort(struct keep *k)
+{
+    if (k->n > 0)
+        qsort(k->ids, k->n, sizeof(*k->ids), by_text);
+}
+
 static bool kept(const struct keep *k, const char *id)
 {
     return k->n > 0 && bsearch(&id, k->ids, k->n, sizeof(*k->ids), by_text);
@@ -401,7 +444,7 @@ static int32_t collect(struct dv_store *s, struct dv_call *c, const char *const 
     }
     /* Grows while it is walked: each parent is looked at in turn. Chains share their lower part, so
      * a parent that is in the list of the engine is not added again. */
-    qsort(keep->ids, keep->n, sizeof(*keep->ids), by_text);
+    keep_sort(keep);
     for (size_t i = 0, sorted = keep->n; i < keep->n; i++) {
         struct keep base = { .ids = keep->ids, .n = sorted };
 
@@ -421,7 +464,7 @@ static int32_t collect(struct dv_store *s, struct dv_call *c, const char *const 
         if (keep_add(keep, parent) < 0)
             return dv_store_fail(s, c, DV_E_NO_MEMORY, "recover %s: out of memory", s->path);
     }
-    qsort(keep->ids, keep->n, sizeof(*keep->ids), by_text);
+    keep_sort(keep);
     return 0;
 }
 
@@ -475,30 +518,33 @@ static int32_t delete_old(struct dv_store *s, struct dv_call *c, enum dv_store_d
     return dv_store_delete(s, c, s->dirs[dir], name, s->dirs[DV_STORE_TRASH]);
 }
 
-static int32_t count_old(struct dv_store *s, struct dv_call *c, enum dv_store_dir dir,
-                         const char *name, void *arg)
+/* Directories that lay deep are moved up while their tree is deleted (tree.c). */
+static int32_t count_deep(struct dv_store *s, struct dv_call *c, enum dv_store_dir dir,
+                          const char *name, void *arg)
 {
-    uint64_t *before_and_n = arg;
-
     (void)s;
     (void)c;
     (void)dir;
-    before_and_n[1] += trashed_at(name) <= before_and_n[0];
+    *(size_t *)arg += strncmp(name, DV_STORE_DEEP, strlen(DV_STORE_DEEP)) == 0;
     return 0;
 }
 
 int32_t dv_store_empty_trash(struct dv_store *s, struct dv_call *c, uint64_t older_than_s)
 {
-    uint64_t now = (uint64_t)time(NULL), arg[2];
+    uint64_t before = UINT64_MAX; /* also what a clock that was set back seems to bring later */
+    struct timespec now;
+    size_t n_deep;
     int32_t r;
 
-    arg[0] = older_than_s < now ? now - older_than_s : 0;
+    /* Not time(): its coarse clock may be a second behind the names. */
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (older_than_s > 0)
+        before = older_than_s < (uint64_t)now.tv_sec ? (uint64_t)now.tv_sec - older_than_s : 0;
     do {
-        r = each(s, c, DV_STORE_TRASH, delete_old, arg);
-        /* Directories that lay deep were moved up meanwhile: once more for those. */
-        arg[1] = 0;
+        r = each(s, c, DV_STORE_TRASH, delete_old, &before);
+        n_deep = 0;
         if (r == 0)
-            r = each(s, c, DV_STORE_TRASH, count_old, arg);
-    } while (r == 0 && arg[1] > 0);
+            r = each(s, c, DV_STORE_TRASH, count_deep, &n_deep);
+    } while (r == 0 && n_deep > 0);
     return r;
 }

@@ -5,7 +5,7 @@
  *               tmp/<id>/      workspaces being made: what a kill leaves here is rubbish
  *               trash/<id>.<seconds>.<n>/
  * Each <id>/ has diff/ (the files), parent (a symbolic link whose text is the parent's id; absent:
- * none) and what the driver adds. An object appears, changes its state and goes by one rename. */
+ * none), usage (layers: the same, "<bytes> <inodes>") and what the driver adds. An object appears, changes its state and goes by one rename. */
 #pragma once
 
 #include <davit/storage.h>
@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #define DV_STORE_N(array) (sizeof(array) / sizeof((array)[0]))
+
+#define DV_STORE_DEEP "deep.0."      /* names in the trash of directories that lay too deep */
 
 enum { DV_STORE_ID_MAX = 128,        /* characters of an id */
        DV_STORE_CHAIN_MAX = 500 };   /* layers above one another: overlay's own limit */

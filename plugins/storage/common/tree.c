@@ -58,7 +58,7 @@ static int32_t hoist(struct walk *w, int dir_fd, const char *name)
     char to[64];
 
     for (;;) {
-        snprintf(to, sizeof(to), "deep.0.%llu",
+        snprintf(to, sizeof(to), DV_STORE_DEEP "%llu",
                  (unsigned long long)__atomic_fetch_add(&w->s->n_trashed, 1, __ATOMIC_RELAXED));
         if (renameat2(dir_fd, name, w->hoist_fd, to, RENAME_NOREPLACE) == 0 || errno == ENOENT)
             return 0;
