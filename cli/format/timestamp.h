@@ -1,0 +1,12 @@
+/* timestamp.h - the values of --since and --until as the API wants them. */
+#pragma once
+
+#include <stdint.h>
+
+#include "core/base/error.h"
+
+/* A span before NOW_NS ("10m"), a date ("2025-01-02", "2025-01-02T13:23:37Z", the local zone
+ * without one) or unix seconds ("1735689600.5"), as "seconds" or "seconds.nanoseconds".
+ * INVALID otherwise. Caller frees *RET. */
+DV_CHECK int dv_timestamp_parse(const char *text, uint64_t now_ns, char **ret,
+                                struct dv_error *err);

@@ -1,0 +1,121 @@
+/* transfer.c - load, import, pull: images into the daemon. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "cli/client/progress.h"
+#include "cli/image/commands.h"
+#include "cli/image/pull.h"
+#include "cli/util.h"
+
+static int os_failure(const char *path)
+{
+    const char *reason = strerror(errno);
+
+    fprintf(stderr, "open %s: %c%s\n", path, reason[0] | 0x20, reason + 1);
+    return 1;
+}
+
+static int send_file(struct dv_cli_call *call, const char *target, const char *type, int fd,
+                     FILE *out, struct dv_error *err)
+{
+    struct dv_http_request request = {
+        .method = "POST",
+        .target = target,
+        .content_type = fd >= 0 ? type : NULL,
+        .body_fd = fd,
+        .stream_body = fd >= 0,
+    };
+    struct dv_http_reply reply;
+    struct dv_http *http;
+    int r = dv_client_open(call->client, &request, &http, &reply, err);
+
+    return r < 0 ? r : dv_progress_run(http, out, err);
+}
+
+int dv_cmd_load(struct dv_cli_call *call)
+{
+    const char *input = dv_cli_str(call, "input"), *platform = dv_cli_str(call, "platform");
+    dv_autobuf target = DV_TEXT_INIT;
+    dv_autoclose int opened = -1;
+    struct dv_error err = { 0 };
+    bool terminal = isatty(STDOUT_FILENO);
+
+    if (*input) {
+        opened = open(input, O_RDONLY | O_CLOEXEC);
+        if (opened < 0)
+            return os_failure(input);
+    } else if (isatty(STDIN_FILENO)) {
+        fputs("requested load from stdin, but stdin is empty\n", stderr);
+        return 1;
+    }
+    dv_xput(&target, "/images/load");
+    /* Progress is for a terminal; without one docker asks for none either. */
+    dv_xput_query(&target, "quiet", dv_cli_on(call, "quiet") || !terminal ? "1" : "0");
+    dv_xput_query(&target, "platform", *platform ? platform : NULL);
+    if (send_file(call, target.data, "application/x-tar", *input ? opened : STDIN_FILENO, stdout,
+                  &err) < 0)
+        return dv_cli_fail(&err);
+    return 0;
+}
+
+static bool is_url(const char *source)
+{
+    return dv_starts(source, "http://") || dv_starts(source, "https://");
+}
+
+int dv_cmd_import(struct dv_cli_call *call)
+{
+    const char *source = call->args[0], *repository = call->n_args > 1 ? call->args[1] : NULL;
+    const char *message = dv_cli_str(call, "message"), *platform = dv_cli_str(call, "platform");
+    const struct dv_strv *changes = dv_cli_list(call, "change");
+    dv_autobuf target = DV_TEXT_INIT;
+    dv_autoclose int opened = -1;
+    struct dv_error err = { 0 };
+    dv_autoref ref = { 0 };
+    int fd = -1;
+    size_t i;
+
+    if (repository && dv_ref_parse(repository, &ref, &err) < 0)
+        return dv_cli_fail(&err);
+    if (dv_streq(source, "-")) {
+        fd = STDIN_FILENO;
+    } else if (!is_url(source)) {
+        fd = opened = open(source, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return os_failure(source);
+    }
+    dv_xput(&target, "/images/create");
+    dv_xput_query(&target, "fromSrc", fd >= 0 ? "-" : source);
+    dv_xput_query(&target, "repo", repository);
+    dv_xput_query(&target, "message", *message ? message : NULL);
+    dv_xput_query(&target, "platform", *platform ? platform : NULL);
+    for (i = 0; i < changes->n; i++)
+        dv_xput_query(&target, "changes", changes->items[i]);
+    if (send_file(call, target.data, "text/plain", fd, stdout, &err) < 0)
+        return dv_cli_fail(&err);
+    return 0;
+}
+
+int dv_cmd_pull(struct dv_cli_call *call)
+{
+    bool quiet = dv_cli_on(call, "quiet");
+    dv_autofree char *familiar = NULL;
+    struct dv_error err = { 0 };
+    dv_autoref ref = { 0 };
+
+    if (dv_ref_parse(call->args[0], &ref, &err) < 0)
+        return dv_cli_fail(&err);
+    if (!ref.tag && !ref.digest) {
+        if (!quiet)
+            puts("Using default tag: latest");
+        ref.tag = dv_xstrdup("latest");
+    }
+    fflush(stdout);
+    if (dv_pull(call->client, &ref, dv_cli_str(call, "platform"), quiet ? NULL : stdout, &err) < 0)
+        return dv_cli_fail(&err);
+    familiar = dv_ref_familiar(&ref);
+    printf("%s%s%s\n", dv_streq(ref.domain, "docker.io") ? "docker.io/" : "",
+           dv_streq(ref.domain, "docker.io") && dv_starts(ref.path, "library/") ? "library/" : "",
+           familiar);
+    return 0;
+}

@@ -1,0 +1,9 @@
+/* commands.h - the commands about the daemon itself, as dv_cli_run. */
+#pragma once
+
+#include "cli/command.h"
+
+int dv_cmd_info(struct dv_cli_call *call);
+int dv_cmd_plugin_ls(struct dv_cli_call *call);
+int dv_cmd_shutdown(struct dv_cli_call *call);
+int dv_cmd_version(struct dv_cli_call *call);
