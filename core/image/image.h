@@ -102,7 +102,7 @@ DV_CHECK int dv_image_import(struct dv_images *images, int body_fd, int cancel_f
 DV_CHECK int dv_workspace_create(struct dv_images *images, const char *workspace_id,
                                  const struct dv_image *image, const char **ret_driver,
                                  struct dv_error *err);
-/* Describe its mounts; the caller holds the lease. Copied into *RET: dv_workspace_mounts_free. */
+/* Describe its mounts; the caller holds the lease. *RET is the caller's, as struct dv_spec owns it. */
 struct dv_spec_rootfs;
 DV_CHECK int dv_workspace_activate(struct dv_images *images, const char *driver,
                                    const char *workspace_id, struct dv_spec_rootfs **ret,

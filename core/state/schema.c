@@ -35,11 +35,14 @@ static const char version_1[] =
     " reference TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES images(id)) WITHOUT ROWID;"
     "CREATE TABLE image_layers ("
     " image_id TEXT NOT NULL REFERENCES images(id), position INTEGER NOT NULL,"
-    " chain_id TEXT NOT NULL, PRIMARY KEY (image_id, position)) WITHOUT ROWID;"
+    " chain_id TEXT NOT NULL, blob_digest TEXT NOT NULL, PRIMARY KEY (image_id, position))"
+    " WITHOUT ROWID;"
+    "CREATE INDEX image_layers_chain ON image_layers (chain_id);"
+    "CREATE INDEX image_layers_blob ON image_layers (blob_digest);"
+    /* depth: 0 for a base layer. */
     "CREATE TABLE layers ("
     " chain_id TEXT PRIMARY KEY, diff_id TEXT NOT NULL, parent TEXT NOT NULL,"
-    " blob_digest TEXT NOT NULL, media_type TEXT NOT NULL, size_bytes INTEGER NOT NULL)"
-    " WITHOUT ROWID;"
+    " depth INTEGER NOT NULL, size_bytes INTEGER NOT NULL) WITHOUT ROWID;"
     /* One row a layer and driver that has it unpacked. */
     "CREATE TABLE layer_storage ("
     " chain_id TEXT NOT NULL REFERENCES layers(chain_id), driver TEXT NOT NULL,"
