@@ -18,7 +18,7 @@ void dv_call_init(struct dv_call *c, const struct dv_driver *driver, struct dv_e
         .cancel_fd = -1,
         .driver = driver ? driver->name : "?",
     };
-    /* DV_CAP_SERIAL: the lock is taken by the call, not by each caller, so that nobody forgets it. */
+    /* DV_CAP_SERIAL: the lock is taken by the call, not by each caller, so none forgets it. */
     if (driver && driver->serial) {
         pthread_mutex_lock(driver->serial);
         c->serial = driver->serial;

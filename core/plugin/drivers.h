@@ -24,8 +24,8 @@ void dv_drivers_set_host(struct dv_drivers *drivers, const struct dv_host_config
 /* Load one; a failure is recorded as its state, not returned. OPTIONS as for dv_driver_open. */
 void dv_drivers_add(struct dv_drivers *drivers, const struct dv_plugin_file *file,
                     const struct dv_kvs *options);
-/* The active driver of that name; UNAVAILABLE with its recorded reason, or NOT_FOUND if it was never
- * configured. The driver lives as long as DRIVERS. */
+/* The active driver of that name; UNAVAILABLE with its recorded reason, or NOT_FOUND if it was
+ * never configured. The driver lives as long as DRIVERS. */
 DV_CHECK int dv_drivers_get(struct dv_drivers *drivers, uint32_t kind, const char *name,
                             struct dv_driver **ret, struct dv_error *err);
 size_t dv_drivers_count(const struct dv_drivers *drivers);

@@ -32,8 +32,8 @@ int dv_plugin_open(const struct dv_plugin_file *file, const struct dv_kvs *optio
 /* PATH of FILE, absolute; INVALID if it can be none. */
 int dv_plugin_path(const struct dv_plugin_file *file, char path[DV_PLUGIN_PATH_MAX],
                    struct dv_error *err);
-/* Check PATH and each directory above it; the file's own descriptor, or a failure. SHA256: NULL or 64
- * hexadecimal digits. Gives a new descriptor. */
+/* Check PATH and each directory above it. SHA256: NULL or 64 hexadecimal digits. Gives a new
+ * descriptor of the file. */
 int dv_plugin_trust(const char *path, const char *sha256, struct dv_error *err);
 
 /* ---- note.c: step 3 ---- */

@@ -13,8 +13,8 @@ static int load_file(const char *path, void **ret_handle, dv_plugin_entry **ret_
     Dl_info info;
     void *handle, *symbol;
 
-    /* NOW: a missing symbol fails here. LOCAL: plugins do not see each other. NODELETE: threads, TLS
-     * and atexit of a plugin make unmapping unsafe, so a driver that is turned away stays mapped.
+    /* NOW: a missing symbol fails here. LOCAL: plugins do not see each other. NODELETE: threads,
+     * TLS and atexit of a plugin make unmapping unsafe, so a driver that is turned away stays mapped.
      * By path, not by /proc/self/fd/N: glibc compares names first, and a reused number would give
      * the library that was loaded before. That is safe because only root can replace the file. */
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

@@ -113,8 +113,8 @@ static int check_sha256(int fd, const char *path, const char *expected, struct d
     ssize_t n;
 
     if (strlen(expected) != 64 || strspn(expected, "0123456789abcdefABCDEF") != 64)
-        return dv_fail(err, DV_E_INVALID, "plugin %s: sha256 = '%.80s' is not 64 hexadecimal digits",
-                       path, expected);
+        return dv_fail(err, DV_E_INVALID,
+                       "plugin %s: sha256 = '%.80s' is not 64 hexadecimal digits", path, expected);
     chunk = malloc(CHUNK);
     if (!chunk)
         return dv_fail(err, DV_E_NO_MEMORY, "plugin %s: out of memory", path);

@@ -1,4 +1,4 @@
-/* zoo.c - plugins for the loader's tests: one that behaves, and ones that are wrong in one way each.
+/* zoo.c - plugins for the loader's tests: one that behaves, others wrong in one way each.
  * ZOO_* chooses the way, ZOO_NAME the name. */
 
 #include <davit/storage.h>

@@ -1,5 +1,5 @@
-/* plugin_helper.h - what the tests of the loader and the storage drivers share: a directory that the
- * trust check accepts, with plugins of this build in it. */
+/* plugin_helper.h - what the tests of loader and storage drivers share: a directory that the trust
+ * check accepts, with plugins of this build in it. */
 #pragma once
 
 #include <setjmp.h>

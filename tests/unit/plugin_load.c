@@ -1,4 +1,4 @@
-/* plugin_load.c - the loader against plugins that behave and plugins that do not (tests/plugins). */
+/* plugin_load.c - the loader against plugins that behave and ones that do not (tests/plugins). */
 
 #include "plugin_helper.h"
 
@@ -151,6 +151,21 @@ static void refuses_the_zoo(void **state)
         expect_refused(zoo[i].name, zoo[i].says);
 }
 
+static void refuses_a_text_file(void **state)
+{
+    const struct dv_plugin_file file = { .kind = DV_KIND_STORAGE, .name = "text",
+                                         .path = in_dir("text.so") };
+    struct dv_driver *d = NULL;
+    struct dv_error err = { 0 };
+
+    (void)state;
+    NEEDS_ROOT();
+    put("text.so", "#!/bin/sh\necho of no interest to anybody, and long enough to be a header\n", 73,
+        0755);
+    assert_int_equal(dv_driver_open(&file, NULL, NULL, &d, &err), -DV_E_INVALID);
+    assert_contains(err.msg, "is not a shared object");
+}
+
 static void refuses_another_name_or_kind(void **state)
 {
     struct dv_plugin_file file = { .kind = DV_KIND_NETWORK, .name = "good" };
@@ -296,6 +311,7 @@ int main(void)
         cmocka_unit_test(takes_options),
         cmocka_unit_test(refuses_wrong_options),
         cmocka_unit_test(refuses_the_zoo),
+        cmocka_unit_test(refuses_a_text_file),
         cmocka_unit_test(refuses_another_name_or_kind),
         cmocka_unit_test(an_older_plugin_has_null_slots),
         cmocka_unit_test(a_cxx_plugin_loads),

@@ -1,5 +1,5 @@
 /* davit/plugin.h - contract between the engine and every driver plugin.
- * Needs only <stddef.h> and <stdint.h>; valid C11 and C++. Layout rules: section 2. */
+ * Needs only <stddef.h> and <stdint.h>; valid C11 and C++. Layout rules: docs/plugin-abi.md. */
 #ifndef DV_PLUGIN_H
 #define DV_PLUGIN_H
 #include <stddef.h>
@@ -38,6 +38,9 @@ struct dv_option {                /* one key of this driver's INI section */
     const char *name, *type;      /* type: "string" "bool" "u64" "bytes" "seconds" "path" */
     const char *fallback, *help;  /* default as written in INI, NULL if required; one line */
 };
+/* init() gets every option of its table, in the table's order and in one form: bool as "true" or
+ * "false", u64, bytes and seconds as decimal digits, path absolute. A fallback of "" means "unset"
+ * and comes as "". The option "state_dir" (path) is the host's: where the driver may keep files. */
 
 /* Host services. One table per loaded plugin, valid from init() until fini() returns. */
 struct dv_host {
@@ -46,9 +49,12 @@ struct dv_host {
     const char *engine_version;
     void    *self;                                   /* pass back where asked */
     void    (*log)(void *host, struct dv_call *c, uint32_t level, const char *msg); /* c or NULL */
-    /* Record why C failed, or prefix what is recorded (code 0 keeps the code); returns -code. */
+    /* Record why C failed, or prefix what is recorded (code 0 keeps the code); returns -code.
+     * SYS_ERRNO, if not 0, is appended as text; INTERNAL with ENOSPC, EDQUOT or ENOMEM becomes
+     * NO_SPACE or NO_MEMORY. */
     int32_t (*fail)(struct dv_call *c, int32_t code, int32_t sys_errno, const char *msg);
-    /* Zeroed memory that lives until the host has consumed C's results; NULL on OOM. */
+    /* Zeroed memory that lives until the host has consumed C's results; NULL on OOM and above
+     * 64 MiB. */
     void   *(*alloc)(struct dv_call *c, size_t size);
     int32_t (*cancel_fd)(struct dv_call *c);         /* pollable, borrowed; readable = give up */
     uint64_t (*deadline_ns)(struct dv_call *c);      /* CLOCK_MONOTONIC; UINT64_MAX = none */
@@ -59,8 +65,9 @@ struct dv_host {
                             int32_t oflags, uint32_t mode);
     /* Run FN on a throw-away thread that has entered NETNS_FD; its result is returned. */
     int32_t (*run_in_netns)(struct dv_call *c, int32_t netns_fd, int32_t (*fn)(void *), void *arg);
-    /* Run a program to its end; stdout goes to OUT_FD or the log if -1. Plugins never fork.
-     * For vendors whose storage has no library; the bundled drivers do not use it. */
+    /* Run a program (argv[0] absolute) to its end; stdout goes to OUT_FD or the log if -1, stderr
+     * to the log. *STATUS: exit code, or 128 + signal. Killed when C is cancelled or late. Plugins
+     * never fork. For vendors whose storage has no library; the bundled drivers do not use it. */
     int32_t (*spawn)(struct dv_call *c, const char *const argv[], int32_t out_fd, int32_t *status);
     /* Optional service tables by id and revision, e.g. "dv.build/1"; NULL if absent. */
     const void *(*service)(void *host, const char *id);
@@ -77,16 +84,18 @@ struct dv_plugin {
     uint64_t caps;                                   /* DV_CAP_* | per-kind bits from 1<<32 */
     const struct dv_option *options; uint32_t n_options, option_stride;
     const void *ops;                                 /* struct dv_<kind>_ops */
-    int32_t (*init)(const struct dv_host *h, struct dv_call *c,       /* [serial] */
+    /* [serial] Where it fails it has cleaned up: no other function is called then. */
+    int32_t (*init)(const struct dv_host *h, struct dv_call *c,
                     const struct dv_kvs *config, void **self);
-    int32_t (*start)(void *self, struct dv_call *c);                  /* [serial] may do I/O */
+    /* [serial] May do I/O. After a failure comes fini(), not stop(). */
+    int32_t (*start)(void *self, struct dv_call *c);
     int32_t (*reload)(void *self, struct dv_call *c, const struct dv_kvs *config);
     void    (*stop)(void *self);                     /* no calls run; must end own threads */
     void    (*fini)(void *self);                     /* frees SELF; the object stays mapped */
 };
 /* The only exported symbol. No side effects, no allocation; may be called in a probe. */
 typedef const struct dv_plugin *dv_plugin_entry(void);
-#define DV_PLUGIN_ENTRY "dv_plugin_v0"               /* v2 would be a second symbol */
+#define DV_PLUGIN_ENTRY "dv_plugin_v0"               /* v1 would be a second symbol */
 struct dv_note { uint32_t magic; uint16_t abi_major, abi_minor; uint32_t kind;
                  char name[32], version[32]; };      /* ELF note, owner "davit", type 1 */
 struct dv_note_elf { uint32_t namesz, descsz, type; char owner[8]; struct dv_note d; };

@@ -5,7 +5,8 @@
  *               tmp/<id>/      workspaces being made: what a kill leaves here is rubbish
  *               trash/<id>.<seconds>.<n>/
  * Each <id>/ has diff/ (the files), parent (a symbolic link whose text is the parent's id; absent:
- * none), usage (layers: the same, "<bytes> <inodes>") and what the driver adds. An object appears, changes its state and goes by one rename. */
+ * none), usage (layers: the same, "<bytes> <inodes>") and what the driver adds. An object appears,
+ * changes its state and goes by one rename. */
 #pragma once
 
 #include <davit/storage.h>
@@ -55,7 +56,7 @@ int32_t dv_store_start(struct dv_store *s, struct dv_call *c); /* make and open 
 void dv_store_done(struct dv_store *s);
 
 /* ---- operations; each as the slot of that name in davit/storage.h ---- */
-/* Make the driver's part of a workspace in DIR_FD (tmp/<id>): diff/ and more. PARENT may be NULL. */
+/* Make the driver's part of a workspace in DIR_FD (tmp/<id>): diff/ and more. PARENT: or NULL. */
 typedef int32_t dv_store_fill(struct dv_store *s, struct dv_call *c, int dir_fd, const char *id,
                               const char *parent);
 int32_t dv_store_prepare(struct dv_store *s, struct dv_call *c, const struct dv_layer_req *req,

@@ -1,8 +1,8 @@
 /* overlay.c - storage by the kernel's overlay file system: a layer is a directory of differences.
  *
  * Layers are written with user.overlay.* attributes and mounted with userxattr, so that neither an
- * unpacker nor a rootless engine needs CAP_SYS_ADMIN for them. The driver describes mounts, it makes
- * none. */
+ * unpacker nor a rootless engine needs CAP_SYS_ADMIN for them. The driver describes mounts and
+ * makes none. */
 
 #include "../common/store.h"
 
@@ -80,8 +80,8 @@ static int32_t check_features(struct overlay *o, struct dv_call *c, int dir_fd)
     int r = fd < 0 ? -1 : fsetxattr(fd, "user.overlay.opaque", "y", 1, 0);
 
     if (r < 0)
-        r = dv_store_fail_errno(s, c, "the file system of %s (%s) takes no user.* attributes, which "
-                                "overlay layers need; mount it with user_xattr, put state_dir on "
+        r = dv_store_fail_errno(s, c, "the file system of %s (%s) takes no user.* attributes, "
+                                "which overlay layers need; mount it with user_xattr, put state_dir on "
                                 "another file system, or set driver = vfs",
                                 s->path, dv_store_fs_name(s->fd));
     dv_store_close(fd);
@@ -127,8 +127,8 @@ static int32_t probe_in(struct overlay *o, struct dv_call *c, int dir_fd)
         return dv_store_fail_errno(s, c, "mounting an overlay in %s needs CAP_SYS_ADMIN: run the "
                                    "engine as root, or set driver = vfs",
                                    s->path);
-    return dv_store_fail_errno(s, c, "the kernel makes no overlay with userxattr in %s (%s)%s%s; put "
-                               "state_dir on another file system or set driver = vfs",
+    return dv_store_fail_errno(s, c, "the kernel makes no overlay with userxattr in %s (%s)%s%s; "
+                               "put state_dir on another file system or set driver = vfs",
                                s->path, dv_store_fs_name(s->fd), msg[0] ? ", it says " : "", msg);
 }
 
@@ -197,7 +197,8 @@ static int diff_stat(const struct dv_store *s, const char *layer, struct stat *s
     return fstatat(s->dirs[DV_STORE_LAYERS], name, st, AT_SYMLINK_NOFOLLOW);
 }
 
-/* The root of what is seen through an overlay is the upper directory: it must look as the parent's. */
+/* The root of what is seen through an overlay is the upper directory: it must look as the
+ * parent's. */
 static int32_t copy_root(struct dv_store *s, struct dv_call *c, int dir_fd, const char *id,
                          const char *parent)
 {
@@ -307,8 +308,8 @@ static int32_t add_lowers(struct plan *p, enum dv_store_dir dir, const char *id)
     }
 }
 
-/* Parameters of the overlay; p->n counts them. With one directory alone there is nothing to overlay:
- * then only that one is there. */
+/* Parameters of the overlay; p->n counts them. With one directory alone there is nothing to
+ * overlay: then only that one is there. */
 static int32_t plan_overlay(struct plan *p, enum dv_store_dir dir, const char *id, bool read_only)
 {
     int32_t r;
@@ -344,7 +345,7 @@ static int32_t describe(struct plan *p, enum dv_store_dir dir, const char *id, b
         m->source = p->params[0].value;
     } else {
         add(p, DV_PARAM_FLAG, "userxattr", NULL);
-        /* Off whatever the kernel's default: an index would tie a workspace to these very inodes. */
+        /* Off whatever the kernel's default: an index would tie a workspace to its inodes. */
         add(p, DV_PARAM_STRING, "index", "off");
         m->type = m->source = "overlay";
         m->params = p->params;

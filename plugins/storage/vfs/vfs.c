@@ -1,4 +1,4 @@
-/* vfs.c - storage without any help of the kernel: each layer is a whole tree, copied from its parent.
+/* vfs.c - storage without any help of the kernel: each layer is a whole tree, its parent's copy.
  *
  * Slow and large, but it works on every file system that keeps owners and modes. */
 
