@@ -14,6 +14,7 @@ enum {
     DV_STREAM_HIGH_BYTES = 64 << 10,   /* stop producing */
     DV_STREAM_LOW_BYTES = 16 << 10,    /* go on */
     DV_STREAM_MAX_BYTES = 4 << 20,     /* a client that keeps up so badly is let go */
+    DV_REPLY_MAX_BYTES = 256 << 20,    /* a list of very many containers */
     DV_CONN_READ_BYTES = 16 << 10,
     DV_CONN_HEAD_SECONDS = 10,     /* from a request's first byte to the end of its head */
     DV_CONN_BODY_MS = 30000,       /* silence within a JSON body */

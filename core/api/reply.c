@@ -126,7 +126,7 @@ static bool is_head(const struct dv_request *req)
 static void reply(struct dv_request *req, int status, const char *type, const char *body, size_t n)
 {
     bool bare = status == 204 || status == 304; /* RFC 9110: these have neither body nor length */
-    dv_autobuf out = DV_BUF_INIT(SIZE_MAX, "reply");
+    dv_autobuf out = DV_BUF_INIT(DV_REPLY_MAX_BYTES, "reply");
     struct dv_error err = { 0 };
 
     if (req->state != DV_REPLY_NONE)

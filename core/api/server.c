@@ -130,8 +130,6 @@ static void wait_request(struct dv_conn *conn)
     }
     if (conn->in.len > 0)
         digest(conn);
-    else
-        dv_buf_done(&conn->in); /* an idle client costs no buffer */
 }
 
 void dv_conn_next(struct dv_conn *conn)
@@ -139,8 +137,11 @@ void dv_conn_next(struct dv_conn *conn)
     dv_http_reset(&conn->http);
     dv_buf_done(&conn->body);
     conn->body = (struct dv_buf)DV_BUF_INIT(2 * DV_CONN_READ_BYTES, "request body");
-    conn->in.max = DV_MAX_HTTP_HEADER_BYTES + DV_CONN_READ_BYTES;
-    conn->in.name = "request";
+    if (conn->in.len == 0) { /* an idle client costs no buffer */
+        dv_buf_done(&conn->in);
+        conn->in = (struct dv_buf)DV_BUF_INIT(DV_MAX_HTTP_HEADER_BYTES + DV_CONN_READ_BYTES,
+                                              "request");
+    }
     conn->continued = false;
     conn->extra_headers = NULL;
     wait_request(conn);

@@ -1,0 +1,486 @@
+/* api_fakes.c - an engine with one container, for tests of the API server. */
+#include "api_fakes.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/loop.h"
+#include "core/container/config.h"
+#include "core/container/events.h"
+#include "core/image/image.h"
+#include "core/network/network.h"
+#include "core/plugin/drivers.h"
+#include "core/runtime/cgroup.h"
+
+struct fake fake;
+static int waiter_tag, follower_tag;
+
+#define LOCKED(statement)                                                                          \
+    do {                                                                                           \
+        pthread_mutex_lock(&fake.mutex);                                                           \
+        statement;                                                                                 \
+        pthread_cond_broadcast(&fake.changed);                                                     \
+        pthread_mutex_unlock(&fake.mutex);                                                         \
+    } while (0)
+
+void fake_reset(void)
+{
+    struct dv_loop *loop = fake.engine.loop;
+
+    fake = (struct fake){ .client_fd = -1, .status = DV_CREATED };
+    pthread_mutex_init(&fake.mutex, NULL);
+    pthread_cond_init(&fake.changed, NULL);
+    fake.engine.loop = loop;
+    fake.engine.config.storage_driver = (char *)"overlay";
+    fake.engine.config.root = (char *)"/var/lib/davit";
+}
+
+bool fake_until(const int *value, int wanted)
+{
+    struct timespec deadline;
+    bool hit;
+
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += 5;
+    pthread_mutex_lock(&fake.mutex);
+    while (*value != wanted &&
+           pthread_cond_timedwait(&fake.changed, &fake.mutex, &deadline) == 0)
+        ;
+    hit = *value == wanted;
+    pthread_mutex_unlock(&fake.mutex);
+    return hit;
+}
+
+/* ---- containers ---- */
+
+static struct dv_container *const web = (struct dv_container *)(void *)&fake;
+static const char web_id[] = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
+
+int dv_container_get(struct dv_containers *cs, const char *name, struct dv_container **ret,
+                     struct dv_error *err)
+{
+    (void)cs;
+    if (strcmp(name, "web") != 0 && strcmp(name, web_id) != 0)
+        return dv_fail(err, DV_E_NOT_FOUND, "No such container: %s", name);
+    *ret = web;
+    return 0;
+}
+struct dv_container *dv_container_unref(struct dv_container *c)
+{
+    (void)c;
+    return NULL;
+}
+size_t dv_container_list(struct dv_containers *cs, struct dv_container ***ret)
+{
+    (void)cs;
+    *ret = calloc(1, sizeof(**ret));
+    **ret = web;
+    return 1;
+}
+const char *dv_container_id(const struct dv_container *c)
+{
+    (void)c;
+    return web_id;
+}
+const char *dv_status_name(enum dv_status status)
+{
+    return status == DV_RUNNING ? "running" : status == DV_EXITED ? "exited" : "created";
+}
+static struct dv_container_config *web_config(void)
+{
+    static struct dv_container_config *config;
+    struct dv_error err = { 0 };
+
+    if (!config && dv_container_config_load("{\"Image\":\"busybox\",\"Labels\":{\"a\":\"b\"},"
+                                            "\"HostConfig\":{\"Binds\":[\"/a:/b:ro\"]}}",
+                                            &config, &err) < 0)
+        abort();
+    return config;
+}
+int dv_container_look(struct dv_container *c, struct dv_container_view *ret, struct dv_error *err)
+{
+    struct dv_container_config *config = web_config();
+
+    (void)c;
+    (void)err;
+    *ret = (struct dv_container_view){
+        .name = strdup("web"), .error = strdup(""), .image_id = strdup("sha256:1"),
+        .image_name = strdup("busybox"), .storage_driver = strdup("overlay"),
+        .platform = strdup("linux"), .path = strdup("sh"), .log_path = strdup(""),
+        .hosts_path = strdup(""), .hostname_path = strdup(""), .resolv_conf_path = strdup(""),
+        .status = fake.status, .tty = fake.tty, .open_stdin = true, .config = config,
+        .created_ns = 1700000000000000000,
+    };
+    snprintf(ret->id, sizeof(ret->id), "%s", web_id);
+    json_object_deep_copy(config->config_json, &ret->config_json, NULL);
+    json_object_deep_copy(config->host_config_json, &ret->host_config_json, NULL);
+    return 0;
+}
+void dv_container_view_done(struct dv_container_view *v)
+{
+    char *texts[] = { v->name, v->error, v->image_id, v->image_name, v->storage_driver, v->platform,
+                      v->path, v->log_path, v->hosts_path, v->hostname_path, v->resolv_conf_path };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        free(texts[i]);
+    json_object_put(v->config_json);
+    json_object_put(v->host_config_json);
+    *v = (struct dv_container_view){ 0 };
+}
+int dv_container_create(struct dv_containers *cs, struct dv_create_request *req, char ret_id[65],
+                        struct dv_strv *warnings, struct dv_error *err)
+{
+    (void)cs;
+    if (!req->config->image || strcmp(req->config->image, "busybox") != 0)
+        return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s:latest", req->config->image);
+    if (dv_strv_add(warnings, "a warning") < 0)
+        abort();
+    dv_container_config_free(req->config);
+    req->config = NULL;
+    memcpy(ret_id, web_id, sizeof(web_id));
+    return 0;
+}
+int dv_container_start(struct dv_container *c, struct dv_error *err)
+{
+    (void)c;
+    if (fake.status == DV_RUNNING)
+        return dv_fail(err, DV_E_NOT_MODIFIED, "already started");
+    LOCKED(fake.status = DV_RUNNING; fake.started++);
+    return 0;
+}
+int dv_container_stop(struct dv_container *c, int signal, int64_t timeout_s, struct dv_error *err)
+{
+    (void)c;
+    (void)signal;
+    (void)err;
+    LOCKED(fake.stopped++; fake.stop_timeout = timeout_s);
+    pthread_mutex_lock(&fake.mutex);
+    while (fake.block_stop)
+        pthread_cond_wait(&fake.changed, &fake.mutex);
+    pthread_mutex_unlock(&fake.mutex);
+    return 0;
+}
+int dv_container_restart(struct dv_container *c, int signal, int64_t timeout_s,
+                         struct dv_error *err)
+{
+    return dv_container_stop(c, signal, timeout_s, err);
+}
+int dv_container_kill(struct dv_container *c, int signal, struct dv_error *err)
+{
+    (void)c;
+    if (fake.status != DV_RUNNING)
+        return dv_fail(err, DV_E_CONFLICT, "container %s is not running", web_id);
+    LOCKED(fake.killed_by = signal);
+    return 0;
+}
+int dv_container_pause(struct dv_container *c, bool pause, struct dv_error *err)
+{
+    (void)c;
+    (void)pause;
+    (void)err;
+    return 0;
+}
+int dv_container_remove(struct dv_container *c, bool force, bool volumes, struct dv_error *err)
+{
+    (void)c;
+    (void)force;
+    (void)volumes;
+    (void)err;
+    LOCKED(fake.removed++);
+    return 0;
+}
+int dv_container_rename(struct dv_container *c, const char *name, struct dv_error *err)
+{
+    (void)c;
+    (void)name;
+    (void)err;
+    return 0;
+}
+int dv_container_resize(struct dv_container *c, unsigned rows, unsigned cols, struct dv_error *err)
+{
+    (void)c;
+    (void)rows;
+    (void)cols;
+    (void)err;
+    return 0;
+}
+int dv_container_attach_check(struct dv_container *c, struct dv_error *err)
+{
+    (void)c;
+    (void)err;
+    return 0;
+}
+int dv_container_attach(struct dv_container *c, struct dv_attach *a, struct dv_error *err)
+{
+    (void)c;
+    (void)err;
+    memcpy(fake.early, a->early, a->n_early);
+    fake.n_early = a->n_early;
+    fake.attach_flags = a->flags;
+    LOCKED(fake.client_fd = a->fd);
+    return 0;
+}
+int dv_container_wait(struct dv_container *c, enum dv_wait_for cond, dv_wait_fn *fn, void *arg,
+                      struct dv_waiter **ret, struct dv_error *err)
+{
+    (void)c;
+    (void)cond;
+    (void)err;
+    *ret = (struct dv_waiter *)(void *)&waiter_tag;
+    LOCKED(fake.wait_fn = fn; fake.wait_arg = arg; fake.waits++);
+    return 0;
+}
+void dv_waiter_cancel(struct dv_containers *cs, struct dv_waiter *w)
+{
+    (void)cs;
+    if (w)
+        LOCKED(fake.cancelled_waits++);
+}
+int dv_container_follow(struct dv_container *c, dv_follow_fn *fn, void *arg,
+                        struct dv_follower **ret, struct dv_error *err)
+{
+    (void)c;
+    (void)err;
+    *ret = (struct dv_follower *)(void *)&follower_tag;
+    LOCKED(fake.follow_fn = fn; fake.follow_arg = arg; fake.followers++);
+    return 0;
+}
+void dv_follower_cancel(struct dv_containers *cs, struct dv_follower *f)
+{
+    (void)cs;
+    if (f)
+        LOCKED(fake.followers--);
+}
+int dv_container_log_dir(struct dv_container *c, int *ret_fd, char **ret_name,
+                         struct dv_error *err)
+{
+    (void)c;
+    (void)err;
+    *ret_fd = open(fake.log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *ret_name = strdup("log");
+    return 0;
+}
+void dv_containers_count(struct dv_containers *cs, struct dv_container_counts *ret)
+{
+    (void)cs;
+    *ret = (struct dv_container_counts){ .total = 1 };
+}
+const char *dv_containers_use_image(void *containers, const char *image_id, bool *ret_running)
+{
+    (void)containers;
+    (void)image_id;
+    (void)ret_running;
+    return NULL;
+}
+
+/* ---- exec ---- */
+
+void dv_exec_config_done(struct dv_exec_config *config)
+{
+    dv_strv_done(&config->cmd);
+    dv_strv_done(&config->env);
+    free(config->user);
+    free(config->working_dir);
+    free(config->detach_keys);
+}
+void dv_exec_view_done(struct dv_exec_view *view)
+{
+    dv_strv_done(&view->cmd);
+    free(view->user);
+}
+int dv_exec_create(struct dv_container *c, struct dv_exec_config *config, char ret_id[65],
+                   struct dv_error *err)
+{
+    (void)c;
+    (void)config;
+    (void)err;
+    memcpy(ret_id, web_id, sizeof(web_id));
+    return 0;
+}
+int dv_exec_look(struct dv_containers *cs, const char *exec_id, struct dv_exec_view *ret,
+                 struct dv_error *err)
+{
+    (void)cs;
+    if (strcmp(exec_id, web_id) != 0)
+        return dv_fail(err, DV_E_NOT_FOUND, "No such exec instance: %s", exec_id);
+    ret->attach_stdout = true;
+    return 0;
+}
+int dv_exec_start_check(struct dv_containers *cs, const char *exec_id, struct dv_error *err)
+{
+    (void)cs;
+    (void)exec_id;
+    (void)err;
+    return 0;
+}
+int dv_exec_start(struct dv_containers *cs, const char *exec_id, struct dv_attach *a,
+                  uint16_t rows, uint16_t cols, struct dv_error *err)
+{
+    (void)cs;
+    (void)exec_id;
+    (void)rows;
+    (void)cols;
+    return a ? dv_container_attach(web, a, err) : 0;
+}
+int dv_exec_resize(struct dv_containers *cs, const char *exec_id, unsigned rows, unsigned cols,
+                   struct dv_error *err)
+{
+    (void)cs;
+    (void)exec_id;
+    (void)rows;
+    (void)cols;
+    (void)err;
+    return 0;
+}
+
+/* ---- the rest of the engine ---- */
+
+int dv_events_subscribe(struct dv_events *events, uint64_t since_ns, dv_event_fn *fn, void *arg,
+                        struct dv_subscriber **ret, struct dv_error *err)
+{
+    static char *keys[] = { (char *)"image", (char *)"name" };
+    static char *values[] = { (char *)"busybox", (char *)"web" };
+    struct dv_event event = { 1700000000000000001, (char *)"container", (char *)"start",
+                              (char *)web_id, { keys, 2 }, { values, 2 } };
+
+    (void)events;
+    (void)since_ns;
+    (void)err;
+    *ret = NULL;
+    fn(arg, &event);
+    return 0;
+}
+void dv_events_unsubscribe(struct dv_subscriber *subscriber)
+{
+    (void)subscriber;
+}
+void dv_engine_stop(struct dv_engine *engine, bool stop_containers)
+{
+    (void)engine;
+    fake.shutdown = stop_containers;
+}
+bool dv_cgroups_has(const struct dv_cgroups *cg, const char *controller)
+{
+    (void)cg;
+    (void)controller;
+    return true;
+}
+enum dv_cgroup_mode dv_cgroups_mode(const struct dv_cgroups *cg)
+{
+    (void)cg;
+    return DV_CGROUP_V2;
+}
+size_t dv_drivers_count(const struct dv_drivers *drivers)
+{
+    (void)drivers;
+    return 0;
+}
+void dv_drivers_info(const struct dv_drivers *drivers, size_t i, struct dv_driver_info *ret)
+{
+    (void)drivers;
+    (void)i;
+    (void)ret;
+}
+const char *dv_kind_name(uint32_t kind)
+{
+    (void)kind;
+    return "storage";
+}
+size_t dv_endpoint_list(struct dv_net *net, const char *container_id,
+                        struct dv_endpoint_view **ret)
+{
+    (void)net;
+    (void)container_id;
+    *ret = NULL;
+    return 0;
+}
+int dv_net_find(struct dv_net *net, const char *name, struct dv_net_view *ret,
+                struct dv_error *err)
+{
+    (void)net;
+    (void)ret;
+    return dv_fail(err, DV_E_NOT_FOUND, "network %s not found", name);
+}
+size_t dv_net_list(struct dv_net *net, struct dv_net_view **ret)
+{
+    (void)net;
+    *ret = NULL;
+    return 0;
+}
+void dv_image_free(struct dv_image *image)
+{
+    free(image);
+}
+int dv_image_get(struct dv_images *images, const char *name, struct dv_image **ret,
+                 struct dv_error *err)
+{
+    (void)images;
+    (void)ret;
+    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", name);
+}
+size_t dv_image_list(struct dv_images *images, struct dv_image ***ret)
+{
+    (void)images;
+    *ret = NULL;
+    return 0;
+}
+int dv_image_tag(struct dv_images *images, const char *source, const char *target,
+                 struct dv_error *err)
+{
+    (void)images;
+    return dv_fail(err, DV_E_NOT_FOUND, "tag %s as %s", source, target);
+}
+int dv_image_remove(struct dv_images *images, const char *name, bool force, bool no_prune,
+                    dv_image_user_fn *in_use, void *arg, struct dv_image_deleted **ret,
+                    size_t *ret_n, struct dv_error *err)
+{
+    (void)images;
+    (void)force;
+    (void)no_prune;
+    (void)in_use;
+    (void)arg;
+    (void)ret;
+    (void)ret_n;
+    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", name);
+}
+int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
+                  dv_image_message_fn *message, void *arg, struct dv_error *err)
+{
+    char buf[4096];
+    ssize_t n;
+    bool bad = false;
+
+    (void)images;
+    (void)cancel_fd;
+    while ((n = read(body_fd, buf, sizeof(buf))) > 0) {
+        bad = bad || memmem(buf, (size_t)n, "BAD", 3);
+        LOCKED(fake.loaded_bytes += (size_t)n);
+        if (bad)
+            return dv_fail(err, DV_E_INVALID, "invalid tar header");
+    }
+    message(arg, "Loaded image: busybox:latest");
+    LOCKED(fake.loads++);
+    return 0;
+}
+int dv_image_import(struct dv_images *images, int body_fd, int cancel_fd,
+                    const struct dv_image_import *request, char **ret_id, struct dv_error *err)
+{
+    (void)images;
+    (void)body_fd;
+    (void)cancel_fd;
+    (void)request;
+    (void)err;
+    *ret_id = strdup("sha256:2");
+    return 0;
+}
+void dv_images_driver_status(struct dv_images *images, struct dv_strv *keys,
+                             struct dv_strv *values)
+{
+    (void)images;
+    (void)keys;
+    (void)values;
+}

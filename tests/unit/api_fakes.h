@@ -1,0 +1,33 @@
+/* api_fakes.h - an engine with one container, "web", for tests of the API server: it does nothing but
+ * note what it was asked. */
+#pragma once
+
+#include <pthread.h>
+
+#include "core/container/container.h"
+#include "core/daemon/engine.h"
+
+struct fake {
+    struct dv_engine engine;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    enum dv_status status;
+    bool tty;
+    int started, stopped, removed, killed_by, waits, cancelled_waits, followers, loads, block_stop;
+    int64_t stop_timeout;
+    int client_fd;                /* attached */
+    char early[64];
+    size_t n_early;
+    unsigned attach_flags;
+    dv_wait_fn *wait_fn;
+    void *wait_arg;
+    dv_follow_fn *follow_fn;
+    void *follow_arg;
+    char log_dir[64];
+    size_t loaded_bytes;
+    bool shutdown;
+};
+extern struct fake fake;
+void fake_reset(void);
+/* Wait (5 s at most) until *VALUE is WANTED; false if it never was. */
+bool fake_until(const int *value, int wanted);

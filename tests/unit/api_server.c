@@ -1,0 +1,504 @@
+/* api_server.c - tests of the API server through its socket, with a fake engine behind it. */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api_fakes.h"
+#include "core/api/api.h"
+#include "core/base/file.h"
+#include "core/base/loop.h"
+#include "core/base/sock.h"
+
+static struct server {
+    char dir[32];
+    int dir_fd;
+    pthread_t thread;
+    struct dv_api *api;
+} server;
+
+static void *serve(void *arg)
+{
+    struct dv_error err = { 0 };
+
+    (void)arg;
+    assert_int_equal(dv_loop_run(fake.engine.loop, &err), 0);
+    dv_api_stop(server.api);
+    return NULL;
+}
+
+static int set_up(void **state)
+{
+    struct dv_error err = { 0 };
+    int fd;
+
+    (void)state;
+    fake_reset();
+    assert_int_equal(dv_loop_new(&fake.engine.loop, &err), 0);
+    strcpy(server.dir, "/tmp/dv-api-XXXXXX");
+    assert_non_null(mkdtemp(server.dir));
+    strcpy(fake.log_dir, server.dir);
+    server.dir_fd = open(server.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = dv_sock_listen(server.dir_fd, "sock", SOCK_STREAM, 0600, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(dv_api_start(&fake.engine, &fd, 1, &server.api, &err), 0);
+    return pthread_create(&server.thread, NULL, serve, NULL);
+}
+
+static int tear_down(void **state)
+{
+    struct dv_error err = { 0 };
+
+    (void)state;
+    dv_loop_stop(fake.engine.loop);
+    pthread_join(server.thread, NULL);
+    dv_loop_free(fake.engine.loop);
+    fake.engine.loop = NULL;
+    dv_close(fake.client_fd);
+    close(server.dir_fd);
+    return dv_remove_tree(AT_FDCWD, server.dir, &err);
+}
+
+/* ---- a client ---- */
+
+static int client(void)
+{
+    struct dv_error err = { 0 };
+    int fd = dv_sock_connect(server.dir_fd, "sock", SOCK_STREAM, &err);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void say(int fd, const char *text)
+{
+    assert_int_equal(dv_write_all(fd, text, strlen(text)), 0);
+}
+
+/* Read until WANTED is there (or the end, if NULL), 5 s of silence at most. Static buffer. */
+static const char *hear(int fd, const char *wanted)
+{
+    static char buf[1 << 16];
+    size_t len = 0;
+
+    buf[0] = '\0';
+    while (!wanted || !strstr(buf, wanted)) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        ssize_t n;
+
+        if (poll(&p, 1, 5000) <= 0)
+            fail_msg("no '%s' in: %s", wanted ? wanted : "end", buf);
+        n = recv(fd, buf + len, sizeof(buf) - 1 - len, 0);
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+        buf[len] = '\0';
+    }
+    return buf;
+}
+
+static const char *ask(const char *request)
+{
+    int fd = client();
+    const char *reply;
+
+    say(fd, request);
+    shutdown(fd, SHUT_WR);
+    reply = hear(fd, NULL);
+    close(fd);
+    return reply;
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+#define POST(path) "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+static void assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is not in: %s", part, text);
+}
+
+/* ---- tests ---- */
+
+static void answers_ping(void **state)
+{
+    const char *reply = ask(GET("/_ping"));
+
+    (void)state;
+    assert_has(reply, "HTTP/1.1 200 OK\r\n");
+    assert_has(reply, "Api-Version: 1.51\r\n");
+    assert_has(reply, "Ostype: linux\r\n");
+    assert_has(reply, "Docker-Experimental: false\r\n");
+    assert_has(reply, "Swarm: inactive\r\n");
+    assert_has(reply, "\r\n\r\nOK");
+    reply = ask("HEAD /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_has(reply, "HTTP/1.1 200 OK\r\n");
+    assert_null(strstr(reply, "\r\n\r\nOK"));
+}
+
+static void answers_what_it_does_not_have(void **state)
+{
+    (void)state;
+    assert_has(ask(GET("/v1.44/nowhere")), "404 Not Found");
+    assert_has(ask(GET("/v1.44/nowhere")), "{\"message\":\"page not found\"}");
+    assert_has(ask(POST("/v1.44/containers/json")), "404 Not Found");
+    assert_has(ask(GET("/v1.99/version")),
+               "client version 1.99 is too new. Maximum supported API version is 1.51");
+    assert_has(ask(GET("/v1.12/version")), "client version 1.12 is too old.");
+    assert_has(ask(POST("/volumes/create")), "501 Not Implemented");
+    assert_has(ask(POST("/volumes/create")), "POST /volumes/create is not supported yet");
+    assert_has(ask(GET("/swarm")), "503 Service Unavailable");
+    assert_has(ask(GET("/containers/nobody/json")), "No such container: nobody");
+}
+
+static void refuses_broken_requests(void **state)
+{
+    char *big = malloc(200000);
+    int fd;
+
+    (void)state;
+    assert_has(ask("NONSENSE\r\n\r\n"), "400 Bad Request");
+    assert_has(ask("GET /%zz HTTP/1.1\r\nConnection: close\r\n\r\n"), "400 Bad Request");
+    memset(big, 'a', 199999);
+    big[199999] = '\0';
+    fd = client();
+    say(fd, "GET /");
+    (void)!send(fd, big, 20000, MSG_NOSIGNAL);
+    assert_has(hear(fd, NULL), "414 URI Too Long");
+    close(fd);
+    fd = client();
+    say(fd, "GET / HTTP/1.1\r\nX: ");
+    (void)!send(fd, big, 100000, MSG_NOSIGNAL);
+    assert_has(hear(fd, NULL), "431 Request Header Fields Too Large");
+    close(fd);
+    free(big);
+}
+
+static void keeps_the_connection_and_pipelines(void **state)
+{
+    int fd = client();
+    const char *reply;
+
+    (void)state;
+    say(fd, "GET /_ping HTTP/1.1\r\n\r\nGET /_ping HTTP/1.1\r\n\r\nGET /version HTTP/1.1\r\n\r\n");
+    reply = hear(fd, "MinAPIVersion\":\"1.24\",\"GitCommit\":\"\",\"GoVersion\":\"\",\"Os\":\"linux\","
+                     "\"Arch\":\"amd64\",\"KernelVersion");
+    assert_has(reply, "\r\n\r\nOKHTTP/1.1 200 OK\r\n");
+    say(fd, "GET /_pi");
+    usleep(20000);
+    say(fd, "ng HTTP/1.1\r\n\r");
+    usleep(20000);
+    say(fd, "\n");
+    hear(fd, "OK");
+    close(fd);
+}
+
+static void reads_json_bodies(void **state)
+{
+    (void)state;
+    assert_has(ask("POST /containers/create?name=x HTTP/1.1\r\nContent-Type: application/json\r\n"
+                   "Content-Length: 19\r\nConnection: close\r\n\r\n{\"Image\":\"busybox\"}"),
+               "{\"Id\":\"4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945\","
+               "\"Warnings\":[\"a warning\"]}");
+    assert_has(ask("POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n"
+                   "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                   "8\r\n{\"Image\"\r\n8\r\n:\"none\"}\r\n0\r\n\r\n"),
+               "No such image: none:latest");
+    assert_has(ask("POST /containers/create HTTP/1.1\r\nContent-Type: text/plain\r\n"
+                   "Content-Length: 2\r\nConnection: close\r\n\r\n{}"),
+               "unsupported Content-Type header (text/plain): must be 'application/json'");
+    assert_has(ask("POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n"
+                   "Content-Length: 2\r\nConnection: close\r\n\r\n{,"), "invalid JSON");
+    assert_has(ask(POST("/containers/create")), "got EOF while reading request body");
+}
+
+static void refuses_a_body_beyond_its_limit(void **state)
+{
+    char *big = malloc(5 << 20);
+    int fd = client();
+
+    (void)state;
+    memset(big, ' ', 5 << 20);
+    say(fd, "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n"
+            "Content-Length: 5242880\r\n\r\n");
+    if (dv_write_all(fd, big, 5 << 20) == 0)
+        fail_msg("all was taken");
+    assert_has(hear(fd, NULL), "413 Content Too Large");
+    close(fd);
+    free(big);
+}
+
+static void tells_a_client_to_go_on(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n"
+            "Expect: 100-continue\r\nContent-Length: 19\r\n\r\n");
+    assert_string_equal(hear(fd, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    say(fd, "{\"Image\":\"busybox\"}");
+    assert_has(hear(fd, "}"), "201 Created");
+    close(fd);
+}
+
+static void starts_and_stops(void **state)
+{
+    (void)state;
+    assert_has(ask(POST("/v1.44/containers/web/start")), "204 No Content");
+    assert_has(ask(POST("/v1.44/containers/web/start")), "304 Not Modified");
+    assert_has(ask(POST("/containers/web/stop?t=7")), "204 No Content");
+    assert_int_equal(fake.stop_timeout, 7);
+    assert_has(ask(POST("/containers/web/kill?signal=bogus")), "400 Bad Request");
+    assert_has(ask(POST("/containers/web/kill?signal=SIGUSR1")), "204 No Content");
+    assert_int_equal(fake.killed_by, 10);
+    assert_has(ask("DELETE /containers/web?force=1 HTTP/1.1\r\nConnection: close\r\n\r\n"),
+               "204 No Content");
+}
+
+static void fire_wait(void *data)
+{
+    (void)data;
+    fake.wait_fn(fake.wait_arg, 42, NULL);
+}
+
+static void waits_and_serves_on(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "POST /containers/web/wait HTTP/1.1\r\nHost: x\r\n\r\nGET /_ping HTTP/1.1\r\n\r\n");
+    assert_has(hear(fd, "\r\n\r\n"), "HTTP/1.1 200 OK\r\n");
+    assert_true(fake_until(&fake.waits, 1));
+    dv_loop_post(fake.engine.loop, fire_wait, NULL);
+    assert_has(hear(fd, "OK\r\n"), "{\"StatusCode\":42}\n\r\n0\r\n\r\nHTTP/1.1 200 OK");
+    close(fd);
+    assert_has(ask(POST("/containers/web/wait?condition=never")), "400 Bad Request");
+}
+
+static void forgets_a_wait_whose_client_went(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "POST /containers/web/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, "\r\n\r\n");
+    close(fd);
+    assert_true(fake_until(&fake.cancelled_waits, 1));
+}
+
+static void hijacks_with_early_bytes(void **state)
+{
+    int fd = client();
+    char buf[8] = "";
+
+    (void)state;
+    say(fd, "POST /v1.44/containers/web/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: x\r\n"
+            "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\nhello");
+    assert_has(hear(fd, "\r\n\r\n"), "HTTP/1.1 101 UPGRADED\r\n"
+                                     "Content-Type: application/vnd.docker.multiplexed-stream\r\n"
+                                     "Connection: Upgrade\r\nUpgrade: tcp\r\n");
+    for (int i = 0; i < 500 && fake.client_fd < 0; i++)
+        usleep(10000);
+    assert_true(fake.client_fd >= 0);
+    assert_int_equal(fake.n_early, 5);
+    assert_memory_equal(fake.early, "hello", 5);
+    assert_int_equal(fake.attach_flags, 1 | 2 | 8);
+    assert_int_equal(dv_write_all(fake.client_fd, "back", 4), 0);
+    assert_string_equal(hear(fd, "back"), "back");
+    say(fd, "more");
+    assert_int_equal(recv(fake.client_fd, buf, 4, MSG_WAITALL), 4);
+    close(fd);
+}
+
+static void hijacks_raw_behind_a_body(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "POST /exec/4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945/start "
+            "HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n"
+            "{\"Tty\":true}xyz");
+    assert_has(hear(fd, "\r\n\r\n"), "HTTP/1.1 200 OK\r\n"
+                                     "Content-Type: application/vnd.docker.raw-stream\r\n");
+    for (int i = 0; i < 500 && fake.client_fd < 0; i++)
+        usleep(10000);
+    assert_int_equal(fake.n_early, 3);
+    assert_memory_equal(fake.early, "xyz", 3);
+    assert_int_equal(fake.attach_flags, 2);
+    close(fd);
+}
+
+static void append_log(const char *line)
+{
+    int fd = openat(server.dir_fd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    assert_int_equal(dv_write_all(fd, line, strlen(line)), 0);
+    close(fd);
+}
+
+#define LINE(text, when)                                                                           \
+    "{\"log\":\"" text "\\n\",\"stream\":\"stdout\",\"time\":\"2024-01-01T00:00:" when "Z\"}\n"
+
+static void tell_more(void *data)
+{
+    fake.follow_fn(fake.follow_arg, data != NULL);
+}
+
+static void follows_logs_until_the_end(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    fake.tty = true;
+    append_log(LINE("one", "01") LINE("two", "02"));
+    say(fd, "GET /containers/web/logs?stdout=1&follow=1&tail=1 HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert_null(strstr(hear(fd, "two\n"), "one"));
+    append_log(LINE("three", "03"));
+    dv_loop_post(fake.engine.loop, tell_more, NULL);
+    hear(fd, "three\n");
+    append_log(LINE("four", "04"));
+    dv_loop_post(fake.engine.loop, tell_more, &fake);
+    assert_has(hear(fd, NULL), "four\n\r\n0\r\n\r\n");
+    close(fd);
+    assert_has(ask(GET("/containers/web/logs")),
+               "Bad parameters: you must choose at least one stream");
+}
+
+static void stops_following_when_the_client_went(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "GET /containers/web/logs?stdout=1&follow=1 HTTP/1.1\r\n\r\n");
+    hear(fd, "\r\n\r\n");
+    close(fd);
+    assert_true(fake_until(&fake.followers, 0));
+}
+
+static void streams_events(void **state)
+{
+    const char *reply;
+
+    (void)state;
+    assert_has(ask(GET("/events?until=1")), "\r\n\r\n0\r\n\r\n");
+    reply = ask(GET("/events?until=1700000001&filters=%7B%22type%22%3A%5B%22image%22%5D%7D"));
+    assert_null(strstr(reply, "timeNano"));
+    reply = ask(GET("/events?until=1700000001"));
+    assert_has(reply, "\"Action\":\"start\"");
+    assert_has(reply, "\"from\":\"busybox\"");
+    assert_has(reply, "\"timeNano\":1700000000000000001");
+    assert_has(ask(GET("/events?filters=%7B%22x%22%3A%5B%5D%7D")), "invalid filter 'x'");
+}
+
+static void loads_a_chunked_body(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n");
+    for (int i = 0; i < 500 && fake.loaded_bytes < 5; i++)
+        usleep(10000);
+    say(fd, "3\r\nfgh\r\n0\r\n\r\nGET /_ping HTTP/1.1\r\n\r\n");
+    assert_has(hear(fd, "OK"), "HTTP/1.1 200 OK");
+    assert_int_equal(fake.loaded_bytes, 8);
+    close(fd);
+    assert_has(ask("POST /images/load HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nBAD"),
+               "{\"message\":\"invalid tar header\"}");
+    assert_has(ask(POST("/images/create?fromImage=busybox&tag=1")), "cannot pull busybox:1");
+}
+
+static void gives_up_a_load_whose_client_went(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "POST /images/load HTTP/1.1\r\nContent-Length: 100\r\n\r\nabcde");
+    for (int i = 0; i < 500 && fake.loaded_bytes < 5; i++)
+        usleep(10000);
+    close(fd);
+    assert_true(fake_until(&fake.loads, 1));
+    assert_has(ask(GET("/_ping")), "OK");
+}
+
+static void answers_while_slow_requests_wait(void **state)
+{
+    int fds[80];
+
+    (void)state;
+    fake.block_stop = 1;
+    for (size_t i = 0; i < N(fds); i++) {
+        fds[i] = client();
+        say(fds[i], "POST /containers/web/stop HTTP/1.1\r\n\r\n");
+    }
+    assert_true(fake_until(&fake.stopped, 48));
+    assert_has(ask(GET("/_ping")), "OK");
+    pthread_mutex_lock(&fake.mutex);
+    fake.block_stop = 0;
+    pthread_cond_broadcast(&fake.changed);
+    pthread_mutex_unlock(&fake.mutex);
+    for (size_t i = 0; i < N(fds); i++) {
+        hear(fds[i], "204 No Content");
+        close(fds[i]);
+    }
+}
+
+static void lists_and_inspects(void **state)
+{
+    const char *reply;
+
+    (void)state;
+    assert_has(ask(GET("/containers/json")), "\r\n\r\n[]\n");
+    reply = ask(GET("/containers/json?all=1"));
+    assert_has(reply, "\"Names\":[\"/web\"]");
+    assert_has(reply, "\"Status\":\"Created\"");
+    assert_has(reply, "\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/a\",\"Destination\":\"/b\","
+                      "\"Mode\":\"ro\",\"RW\":false,\"Propagation\":\"rprivate\"}]");
+    assert_has(ask(GET("/containers/json?all=1&filters=%7B%22label%22%3A%7B%22a%3Dc%22%3Atrue%7D%7D")),
+               "\r\n\r\n[]\n");
+    reply = ask(GET("/v1.51/containers/web/json"));
+    assert_has(reply, "\"Name\":\"/web\"");
+    assert_has(reply, "\"StartedAt\":\"0001-01-01T00:00:00Z\"");
+    assert_has(reply, "\"CgroupnsMode\":\"private\"");
+    assert_has(reply, "\"Hostname\":\"4f53cda18c2b\"");
+    assert_has(ask(GET("/info")), "\"ContainersRunning\":0");
+    assert_has(ask(GET("/images/none/json")), "No such image: none");
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(answers_ping),
+        TEST(answers_what_it_does_not_have),
+        TEST(refuses_broken_requests),
+        TEST(keeps_the_connection_and_pipelines),
+        TEST(reads_json_bodies),
+        TEST(refuses_a_body_beyond_its_limit),
+        TEST(tells_a_client_to_go_on),
+        TEST(starts_and_stops),
+        TEST(waits_and_serves_on),
+        TEST(forgets_a_wait_whose_client_went),
+        TEST(hijacks_with_early_bytes),
+        TEST(hijacks_raw_behind_a_body),
+        TEST(follows_logs_until_the_end),
+        TEST(stops_following_when_the_client_went),
+        TEST(streams_events),
+        TEST(loads_a_chunked_body),
+        TEST(gives_up_a_load_whose_client_went),
+        TEST(answers_while_slow_requests_wait),
+        TEST(lists_and_inspects),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
