@@ -27,15 +27,28 @@ int dv_child_target(struct dv_child *c, const char *path, bool is_file, bool *re
     return 0;
 }
 
+/* The kernel says EINVAL, which it says of many things. */
+static bool kinds_differ(int tree_fd, int target_fd)
+{
+    struct stat tree, target;
+
+    return fstat(tree_fd, &tree) == 0 && fstat(target_fd, &target) == 0 &&
+           S_ISDIR(tree.st_mode) != S_ISDIR(target.st_mode);
+}
+
 static int attach(int tree_fd, int target_fd, struct dv_error *err)
 {
+    int error;
+
     if (dv_sys_attach(tree_fd, target_fd) == 0)
         return 0;
-    if (errno == ENOTDIR)
+    error = errno;
+    if (kinds_differ(tree_fd, target_fd))
         return dv_fail(err, DV_E_INVALID,
                        "not a directory: Are you trying to mount a directory onto a file (or "
                        "vice-versa)? Check if the specified host path exists and is the expected "
                        "type");
+    errno = error;
     return dv_fail_errno(err, DV_E_INTERNAL, "attach the mount");
 }
 

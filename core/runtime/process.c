@@ -145,7 +145,7 @@ static int enter_cwd(struct dv_child *c, struct dv_error *err)
     if (fd < 0 && errno == ENOENT && c->process->create_cwd) {
         fd = dv_make_in_root(c->root_fd, cwd, /* is_file */ 0);
         if (fd < 0)
-            return dv_fail_errno(err, DV_E_INTERNAL, "mkdir %s", cwd);
+            return dv_fail_errno(err, DV_E_INTERNAL, "create the working directory: mkdir %s", cwd);
     }
     if (fd < 0 || fchdir(fd) < 0)
         return dv_fail_errno(err, errno == EACCES || errno == ENOENT || errno == ENOTDIR

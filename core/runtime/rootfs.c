@@ -281,6 +281,25 @@ static int attach_idmapped(struct build *b)
     return 0;
 }
 
+/* Overlay takes no path that lies in another mount namespace, so all that is not our own clone is
+ * opened once more, in this one. */
+static int reopen_plain(struct build *b)
+{
+    const struct dv_spec_rootfs *rootfs = b->rootfs;
+
+    for (size_t i = 0; i < rootfs->n_params; i++) {
+        const struct dv_spec_param *p = &rootfs->params[i];
+
+        if (b->fds[i] < 0 || idmapped(b, p))
+            continue;
+        dv_close(b->fds[i]);
+        b->fds[i] = open(p->value, O_PATH | O_CLOEXEC);
+        if (b->fds[i] < 0)
+            return dv_fail_errno(b->err, DV_E_INTERNAL, "open '%s'", p->value);
+    }
+    return 0;
+}
+
 static int put_option(struct build *b, struct dv_buf *out, const char *key, const char *value)
 {
     /* Commas and colons separate; no driver sends them in what is no path. */
@@ -344,7 +363,9 @@ static int mount_classic(struct build *b)
         return dv_fail(b->err, DV_E_INVALID, "the root file system has no layer");
     if (dv_sys_unshare(CLONE_NEWNS) < 0 || dv_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return dv_fail_errno(b->err, DV_E_INTERNAL, "make a private mount namespace");
-    r = attach_idmapped(b);
+    r = reopen_plain(b);
+    if (r == 0)
+        r = attach_idmapped(b);
     if (r == 0)
         r = classic_options(b, &options);
     if (r < 0)

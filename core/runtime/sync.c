@@ -75,11 +75,11 @@ int dv_sync_recv(int fd, struct dv_sync *ret, int *ret_fd)
     ssize_t n;
 
     *ret_fd = -1;
+    /* ECONNRESET: the peer is gone and left a message of ours unread. That is told once, and before
+     * what it said itself, which still waits. */
     do
         n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == ECONNRESET) /* it died with a message of ours unread */
-        return 0;
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     if (n <= 0)
         return (int)n;
     take_fd(&msg, ret_fd);
