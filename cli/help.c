@@ -57,15 +57,16 @@ static bool shown(const struct dv_cli_option *option)
 
 static void put_option(FILE *out, const struct dv_cli_option *option, size_t column)
 {
+    const char *text = option->help ? option->help : "";
     dv_autofree char *help = NULL;
     char head[128];
 
     if (option->fallback && option->type == DV_CLI_STR)
-        help = dv_xformat("%s (default \"%s\")", option->help, option->fallback);
+        help = dv_xformat("%s (default \"%s\")", text, option->fallback);
     else if (option->fallback)
-        help = dv_xformat("%s (default %s)", option->help, option->fallback);
+        help = dv_xformat("%s (default %s)", text, option->fallback);
     else
-        help = dv_xstrdup(option->help);
+        help = dv_xstrdup(text);
     option_head(option, head, sizeof(head));
     fprintf(out, "%-*s", (int)column, head);
     put_wrapped(out, help, column);
