@@ -376,6 +376,73 @@ static void v1_limits_are_set_and_changed_in_the_right_order(void **state)
     assert_int_equal(dv_cgroup_update(f->cg, f->parent, "a", &res, &f->err), -DV_E_NOT_FOUND);
 }
 
+static void v2_limits_are_set_for_real(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_spec_resources res = no_limits;
+
+    need_cgroups(f);
+    if (is_v1(f) || !f->cg->by[DV_CTL_MEMORY] || !f->cg->by[DV_CTL_CPU] || !f->cg->by[DV_CTL_PIDS])
+        skip();
+    res.memory_limit = 64 << 20;
+    res.memory_swap = 96 << 20;
+    res.memory_reservation = 32 << 20;
+    res.cpu_shares = 512;
+    res.cpu_period = 50000;
+    res.cpu_quota = 25000;
+    res.pids_limit = 33;
+    res.cpuset_cpus = (char[]){ "0" };
+    res.cpuset_mems = (char[]){ "0" };
+    res.blkio_weight = 500;
+    assert_int_equal(create(f, "a", &res), 0);
+    assert_file(f, DV_CTL_MEMORY, "a", "memory.max", "67108864");
+    assert_file(f, DV_CTL_MEMORY, "a", "memory.low", "33554432");
+    assert_file(f, DV_CTL_CPU, "a", "cpu.weight", "20");
+    assert_file(f, DV_CTL_CPU, "a", "cpu.max", "25000 50000");
+    assert_file(f, DV_CTL_PIDS, "a", "pids.max", "33");
+    assert_file(f, DV_CTL_CPUSET, "a", "cpuset.cpus", "0");
+    res = no_limits;
+    res.memory_limit = res.memory_swap = res.pids_limit = res.cpu_quota = -1;
+    assert_int_equal(dv_cgroup_update(f->cg, f->parent, "a", &res, &f->err), 0);
+    assert_file(f, DV_CTL_MEMORY, "a", "memory.max", "max");
+    assert_file(f, DV_CTL_CPU, "a", "cpu.max", "max 100000");
+    res.cpuset_cpus = (char[]){ "4000" };
+    assert_int_equal(dv_cgroup_update(f->cg, f->parent, "a", &res, &f->err), -DV_E_INVALID);
+    assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "a", &f->err), 0);
+}
+
+/* The OOM killer's mark, which the exit status alone does not give. */
+static void an_oom_kill_is_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_spec_resources res = no_limits;
+    int status;
+    pid_t pid;
+
+    need_cgroups(f);
+    if (!f->cg->by[DV_CTL_MEMORY])
+        skip();
+    res.memory_limit = res.memory_swap = 16 << 20;
+    assert_int_equal(create(f, "a", &res), 0);
+    pid = fork();
+    if (pid == 0) {
+        size_t i, size = 64 << 20;
+        volatile char *p;
+
+        for (i = 0; i < f->n; i++)
+            if (write(f->fds[i], "0", 1) != 1)
+                _exit(1);
+        p = malloc(size);
+        for (i = 0; p && i < size; i += 4096)
+            p[i] = 1;
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_true(dv_cgroup_oom_killed(f->cg, f->parent, "a"));
+    assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "a", &f->err), 0);
+}
+
 static void a_refused_value_is_named_and_nothing_stays(void **state)
 {
     struct fixture *f = *state;
@@ -695,6 +762,8 @@ int main(void)
         TEST(a_fork_bomb_is_killed_by_signals_alone),
         TEST(a_frozen_group_stands_still_and_can_be_killed),
         TEST(v1_limits_are_set_and_changed_in_the_right_order),
+        TEST(v2_limits_are_set_for_real),
+        TEST(an_oom_kill_is_seen),
         TEST(a_refused_value_is_named_and_nothing_stays),
         TEST(what_is_missing_is_a_warning),
         TEST(device_rules_hold),
