@@ -1,6 +1,7 @@
 /* log_reader.c - reading json-file logs across rotated files, from the end, and on as they grow. */
 #include "core/api/log_reader.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 
 enum {
     BLOCK_BYTES = 64 << 10,
+    DETAILS_MAX = 64,            /* labels shown with a line */
     LINE_MAX_BYTES = 1 << 20,    /* of JSON: 16 KiB of text, escaped, and the labels it carries */
 };
 
@@ -252,21 +254,56 @@ static int seek(struct dv_log_reader *r, struct dv_error *err)
 
 /* ---- lines ---- */
 
+/* As Go's url.QueryEscape: a label's value may hold a comma or a space. */
+static int put_escaped(struct dv_buf *out, const char *text, struct dv_error *err)
+{
+    int r = 0;
+
+    for (; *text && r == 0; text++) {
+        if (isalnum((unsigned char)*text) || strchr("-_.~", *text))
+            r = dv_buf_put(out, text, 1, err);
+        else if (*text == ' ')
+            r = dv_buf_put(out, "+", 1, err);
+        else
+            r = dv_buf_printf(out, err, "%%%02X", (unsigned char)*text);
+    }
+    return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* "k=v,k=v ", sorted by key. */
 static int put_details(json_object *attrs, struct dv_buf *out, struct dv_error *err)
 {
-    const char *comma = "";
+    const char *keys[DETAILS_MAX];
+    size_t n = 0;
+    int r = 0;
 
     if (!json_object_is_type(attrs, json_type_object))
         return 0;
-    json_object_object_foreach(attrs, key, value)
+    json_object_object_foreach(attrs, key, ignored)
     {
-        int r = dv_buf_printf(out, err, "%s%s=%s", comma, key, json_object_get_string(value));
-
-        if (r < 0)
-            return r;
-        comma = ",";
+        (void)ignored;
+        if (n < DETAILS_MAX)
+            keys[n++] = key;
     }
-    return dv_buf_put(out, " ", 1, err);
+    qsort(keys, n, sizeof(*keys), by_name);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        json_object *value = NULL;
+
+        json_object_object_get_ex(attrs, keys[i], &value);
+        r = i ? dv_buf_put(out, ",", 1, err) : 0;
+        if (r == 0)
+            r = put_escaped(out, keys[i], err);
+        if (r == 0)
+            r = dv_buf_put(out, "=", 1, err);
+        if (r == 0)
+            r = put_escaped(out, value ? json_object_get_string(value) : "", err);
+    }
+    return r < 0 ? r : dv_buf_put(out, " ", 1, err);
 }
 
 /* OUT is left with a hole for the frame's header, filled once the length is known. */

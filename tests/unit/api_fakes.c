@@ -221,7 +221,7 @@ int dv_container_attach(struct dv_container *c, struct dv_attach *a, struct dv_e
     memcpy(fake.early, a->early, a->n_early);
     fake.n_early = a->n_early;
     fake.attach_flags = a->flags;
-    LOCKED(fake.client_fd = a->fd);
+    LOCKED(fake.client_fd = a->fd; fake.attached++);
     return 0;
 }
 int dv_container_wait(struct dv_container *c, enum dv_wait_for cond, dv_wait_fn *fn, void *arg,
@@ -458,7 +458,7 @@ int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
     (void)cancel_fd;
     while ((n = read(body_fd, buf, sizeof(buf))) > 0) {
         bad = bad || memmem(buf, (size_t)n, "BAD", 3);
-        LOCKED(fake.loaded_bytes += (size_t)n);
+        LOCKED(fake.loaded_bytes += (int)n);
         if (bad)
             return dv_fail(err, DV_E_INVALID, "invalid tar header");
     }

@@ -15,7 +15,7 @@ struct fake {
     bool tty;
     int started, stopped, removed, killed_by, waits, cancelled_waits, followers, loads, block_stop;
     int64_t stop_timeout;
-    int client_fd;                /* attached */
+    int attached, client_fd;      /* how often; the last one's socket */
     char early[64];
     size_t n_early;
     unsigned attach_flags;
@@ -24,7 +24,7 @@ struct fake {
     dv_follow_fn *follow_fn;
     void *follow_arg;
     char log_dir[64];
-    size_t loaded_bytes;
+    int loaded_bytes;
     bool shutdown;
 };
 extern struct fake fake;

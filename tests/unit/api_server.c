@@ -307,9 +307,7 @@ static void hijacks_with_early_bytes(void **state)
     assert_has(hear(fd, "\r\n\r\n"), "HTTP/1.1 101 UPGRADED\r\n"
                                      "Content-Type: application/vnd.docker.multiplexed-stream\r\n"
                                      "Connection: Upgrade\r\nUpgrade: tcp\r\n");
-    for (int i = 0; i < 500 && fake.client_fd < 0; i++)
-        usleep(10000);
-    assert_true(fake.client_fd >= 0);
+    assert_true(fake_until(&fake.attached, 1));
     assert_int_equal(fake.n_early, 5);
     assert_memory_equal(fake.early, "hello", 5);
     assert_int_equal(fake.attach_flags, 1 | 2 | 8);
@@ -330,8 +328,7 @@ static void hijacks_raw_behind_a_body(void **state)
             "{\"Tty\":true}xyz");
     assert_has(hear(fd, "\r\n\r\n"), "HTTP/1.1 200 OK\r\n"
                                      "Content-Type: application/vnd.docker.raw-stream\r\n");
-    for (int i = 0; i < 500 && fake.client_fd < 0; i++)
-        usleep(10000);
+    assert_true(fake_until(&fake.attached, 1));
     assert_int_equal(fake.n_early, 3);
     assert_memory_equal(fake.early, "xyz", 3);
     assert_int_equal(fake.attach_flags, 2);
@@ -406,8 +403,7 @@ static void loads_a_chunked_body(void **state)
 
     (void)state;
     say(fd, "POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n");
-    for (int i = 0; i < 500 && fake.loaded_bytes < 5; i++)
-        usleep(10000);
+    assert_true(fake_until(&fake.loaded_bytes, 5));
     say(fd, "3\r\nfgh\r\n0\r\n\r\nGET /_ping HTTP/1.1\r\n\r\n");
     assert_has(hear(fd, "OK"), "HTTP/1.1 200 OK");
     assert_int_equal(fake.loaded_bytes, 8);
@@ -423,8 +419,7 @@ static void gives_up_a_load_whose_client_went(void **state)
 
     (void)state;
     say(fd, "POST /images/load HTTP/1.1\r\nContent-Length: 100\r\n\r\nabcde");
-    for (int i = 0; i < 500 && fake.loaded_bytes < 5; i++)
-        usleep(10000);
+    assert_true(fake_until(&fake.loaded_bytes, 5));
     close(fd);
     assert_true(fake_until(&fake.loads, 1));
     assert_has(ask(GET("/_ping")), "OK");
@@ -435,7 +430,9 @@ static void answers_while_slow_requests_wait(void **state)
     int fds[80];
 
     (void)state;
+    pthread_mutex_lock(&fake.mutex);
     fake.block_stop = 1;
+    pthread_mutex_unlock(&fake.mutex);
     for (size_t i = 0; i < N(fds); i++) {
         fds[i] = client();
         say(fds[i], "POST /containers/web/stop HTTP/1.1\r\n\r\n");
