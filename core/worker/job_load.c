@@ -36,7 +36,7 @@ static int check_claim(const struct dv_reg_blob *blob, struct dv_error *err)
 static int open_blob(struct load *l, const struct dv_reg_blob *blob, int *ret_fd,
                      struct dv_error *err)
 {
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int32_t fd = -1;
     int r;
 
@@ -135,7 +135,7 @@ static int load_image(struct load *l, struct dv_error *err)
 /* 1: an image was loaded, 0: there is none left. */
 static int next_image(struct load *l, struct dv_error *err)
 {
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     dv_call_init(&call, l->job->driver, err);
@@ -154,7 +154,7 @@ static int next_image(struct load *l, struct dv_error *err)
 static int open_source(struct load *l, int body_fd, struct dv_error *err)
 {
     struct dv_reg_req req = { .struct_size = sizeof(req), .source_fd = body_fd };
-    dv_autocall call;
+    dv_autocall call = { 0 };
 
     dv_call_init(&call, l->job->driver, err);
     call.cancel_fd = l->job->wire.fd;

@@ -501,7 +501,6 @@ static int put_whiteout(struct unpack *u, struct item *it)
     if (u->whiteouts == DV_WHITEOUT_APPLY) {
         if (!there || (!S_ISDIR(st.st_mode) && dv_inoset_has(&u->ours, st.st_ino)))
             return 0;
-        forget_parent(u);
         if (dv_inoset_has(&u->ours, st.st_ino)) {
             int fd = open_dir_at(it->dir_fd, hidden);
 
@@ -518,6 +517,15 @@ static int put_whiteout(struct unpack *u, struct item *it)
         return fd < 0 ? fail_item(u, it, "open the directory of") : set_opaque(u, fd, it->clean);
     }
     return 0;
+}
+
+static int put_marker(struct unpack *u, struct item *it)
+{
+    if (dv_streq(it->name, WHITEOUT_OPAQUE))
+        return put_opaque(u, it);
+    if (dv_starts(it->name, WHITEOUT_META)) /* AUFS' own files */
+        return 0;
+    return put_whiteout(u, it);
 }
 
 /* ---- the archive ---- */
@@ -576,12 +584,11 @@ static int unpack_entry(struct unpack *u, struct archive_entry *entry)
         if (r < 0)
             return r;
     }
-    if (dv_streq(it.name, WHITEOUT_OPAQUE))
-        return put_opaque(u, &it);
-    if (dv_starts(it.name, WHITEOUT_META)) /* AUFS' own files */
-        return 0;
-    if (dv_starts(it.name, WHITEOUT))
-        return put_whiteout(u, &it);
+    if (dv_starts(it.name, WHITEOUT)) {
+        r = put_marker(u, &it);
+        forget_parent(u); /* it may have been deleted */
+        return r;
+    }
     if (is_own_target(&it))
         return 0;
     r = make_room(u, &it, &old, &there);
