@@ -107,7 +107,7 @@ class Davit(Engine):
 
     def start(self):
         sets = {"network.bridge_name": "dvbench0", "network.default_pool": "10.98.0.0/16",
-                "network.nft_table": "davit-bench", "engine.cgroup_parent": f"/{self.place.group}/davit"}
+                "network.nft_table": "davit-bench", "engine.cgroup_parent": f"/{self.place.group}-davit"}
         argv = [f"{self.place.build}/bin/davitd", "--root", self.place.folder("davit"),
                 "--run-dir", self.run_dir]
         for key, value in sets.items():
