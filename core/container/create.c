@@ -117,11 +117,17 @@ static bool joins_networks(const struct dv_container_config *config)
             (!dv_streq(mode, "none") && !dv_streq(mode, "host") && !dv_starts(mode, "container:")));
 }
 
+/* "default" is what clients call the network that is named bridge. */
+static const char *network_name(const char *name)
+{
+    return dv_empty(name) || dv_streq(name, "default") ? "bridge" : name;
+}
+
 static const struct dv_endpoint_wish *wish_of(const struct dv_container_config *config,
                                               const char *network)
 {
     for (size_t i = 0; i < config->n_endpoints; i++)
-        if (dv_streq(config->endpoints[i].network, network))
+        if (dv_streq(network_name(config->endpoints[i].network), network))
             return &config->endpoints[i];
     return NULL;
 }
@@ -147,19 +153,18 @@ static int make_endpoint(struct dv_container *c, const char *network,
 static int make_endpoints(struct dv_container *c, struct dv_error *err)
 {
     const struct dv_container_config *config = c->config;
-    const char *mode = dv_empty(config->network_mode) ? "default" : config->network_mode;
-    const struct dv_endpoint_wish *main_wish;
+    const char *mode = network_name(config->network_mode);
     int r;
 
     if (!joins_networks(config))
         return 0;
-    main_wish = wish_of(config, mode);
-    if (!main_wish && dv_streq(mode, "default"))
-        main_wish = wish_of(config, "bridge");
-    r = make_endpoint(c, mode, main_wish, err);
-    for (size_t i = 0; i < config->n_endpoints && r == 0; i++)
-        if (&config->endpoints[i] != main_wish)
-            r = make_endpoint(c, config->endpoints[i].network, &config->endpoints[i], err);
+    r = make_endpoint(c, mode, wish_of(config, mode), err);
+    for (size_t i = 0; i < config->n_endpoints && r == 0; i++) {
+        const char *name = network_name(config->endpoints[i].network);
+
+        if (!dv_streq(name, mode))
+            r = make_endpoint(c, name, &config->endpoints[i], err);
+    }
     return r;
 }
 

@@ -15,7 +15,6 @@
 #include "core/image/image.h"
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
-#include "core/runtime/spec.h"
 #include "core/state/db.h"
 
 enum { EXIT_UNKNOWN = 255 };         /* the machine went down with the container */
@@ -63,15 +62,11 @@ static int open_helpers(struct dv_containers *cs, struct dv_error *err)
 /* Containers' groups and the shims' own are siblings below the instance's. */
 static int open_cgroups(struct dv_containers *cs, struct dv_error *err)
 {
-    struct dv_spec_resources none = { .memory_swappiness = -1 };
-    dv_autostrv warnings = { 0 };
-    int dir = -1, r;
+    int r = dv_cgroup_parent(cs->engine->cgroups, cs->cgroup_parent, err);
 
-    r = dv_cgroup_parent(cs->engine->cgroups, cs->cgroup_parent, err);
     if (r == 0)
-        r = dv_cgroup_create(cs->engine->cgroups, cs->cgroup_parent, shims_group, &none, &warnings,
-                             cs->shim_procs, &cs->n_shim_procs, &dir, err);
-    dv_close(dir);
+        r = dv_cgroup_keep(cs->engine->cgroups, cs->cgroup_parent, shims_group, cs->shim_procs,
+                           &cs->n_shim_procs, err);
     return r < 0 ? dv_wrap(err, "create the engine's control groups") : 0;
 }
 
@@ -244,6 +239,8 @@ static void find_again(struct dv_container *c, const char *row_boot_id, bool sta
             settle_ended(c, same_boot);
     } else if (starting && same_boot) {
         settle_start(c);
+    } else if (faccessat(c->cs->run_fd, c->id, F_OK, 0) == 0) {
+        dv_container_clean_kernel(c); /* its end was recorded, and not yet cleaned up after */
     }
     if (c->auto_remove &&
         (c->status == DV_EXITED || (c->status == DV_CREATED && !dv_empty(c->error))))

@@ -12,27 +12,41 @@
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
 
+static void clean_now(struct dv_container *c)
+{
+    struct dv_containers *cs = c->cs;
+    struct dv_error err = { 0 };
+
+    if (dv_cgroup_kill(cs->engine->cgroups, cs->cgroup_parent, c->id, &err) < 0 ||
+        dv_cgroup_remove(cs->engine->cgroups, cs->cgroup_parent, c->id, &err) < 0)
+        dv_log_warn(NULL, "container %s: remove its control groups: %s", c->id, err.msg);
+    dv_error_clear(&err);
+    if (dv_remove_tree(cs->run_fd, c->id, &err) < 0)
+        dv_log_warn(NULL, "container %s: remove its run directory: %s", c->id, err.msg);
+}
+
+/* It may have been started again meanwhile: then group and directory are the new run's. Once removed
+ * it cannot be. */
 static void clean_kernel(void *arg)
 {
     struct dv_container *c = arg;
-    struct dv_containers *cs = c->cs;
     struct dv_error err = { 0 };
-    bool up;
+    bool removed, up;
 
-    /* It may have been started again meanwhile: then the group is the new run's. */
     dv_lock_take(&c->lock);
-    up = c->busy || c->status == DV_RUNNING || c->status == DV_PAUSED;
-    if (!up)
-        c->busy = "cleaning up";
+    removed = c->removed;
     dv_lock_drop(&c->lock);
-    if (!up) {
-        if (dv_cgroup_kill(cs->engine->cgroups, cs->cgroup_parent, c->id, &err) < 0 ||
-            dv_cgroup_remove(cs->engine->cgroups, cs->cgroup_parent, c->id, &err) < 0)
-            dv_log_warn(NULL, "container %s: remove its control groups: %s", c->id, err.msg);
-        dv_error_clear(&err);
-        if (dv_remove_tree(cs->run_fd, c->id, &err) < 0)
-            dv_log_warn(NULL, "container %s: remove its run directory: %s", c->id, err.msg);
+    if (removed) {
+        clean_now(c);
+    } else if (dv_op_begin(c, "clean-up", &err) == 0) {
+        dv_lock_take(&c->lock);
+        up = c->status == DV_RUNNING || c->status == DV_PAUSED;
+        dv_lock_drop(&c->lock);
+        if (!up)
+            clean_now(c);
         dv_op_end(c);
+    } else if (err.code == DV_E_NOT_FOUND) {
+        clean_now(c);
     }
     dv_container_unref(c);
 }

@@ -62,7 +62,7 @@ static int listen_on(const char *host, int *ret, struct dv_error *err)
     dv_autoclose int dir_fd = -1;
     struct dv_error absent = { 0 };
     const struct group *group;
-    const char *name;
+    const char *name = NULL;
     int fd, r;
 
     r = split_host(host, &dir, &name, err);

@@ -41,7 +41,7 @@ int dv_layer_present(struct dv_driver *driver, const char *layer_id, struct dv_e
 {
     const struct dv_storage_ops *ops = driver->ops;
     struct dv_layer_info info = { .struct_size = sizeof(info) };
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     dv_call_init(&call, driver, err);
@@ -58,7 +58,7 @@ int dv_layer_present(struct dv_driver *driver, const char *layer_id, struct dv_e
 int dv_layer_remove(struct dv_driver *driver, const char *layer_id, struct dv_error *err)
 {
     const struct dv_storage_ops *ops = driver->ops;
-    dv_autocall call;
+    dv_autocall call = { 0 };
 
     dv_call_init(&call, driver, err);
     return dv_call_result(&call, ops->remove(driver->self, &call, layer_id));
@@ -69,7 +69,7 @@ static int open_diff(struct dv_driver *driver, const char *token, struct dv_laye
 {
     const struct dv_storage_ops *ops = driver->ops;
     struct dv_diff_dir dir = { .struct_size = sizeof(dir), .dir_fd = -1 };
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     dv_call_init(&call, driver, err);
@@ -88,7 +88,7 @@ int dv_layer_prepare(struct dv_driver *driver, const char *token, const char *pa
     struct dv_layer_req req = { .struct_size = sizeof(req), .id = token };
     struct dv_error ignored = { 0 };
     char parent_id[DV_LAYER_ID_BYTES];
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     if (!ops->open_diff)
@@ -114,7 +114,7 @@ int dv_layer_commit(struct dv_driver *driver, const char *token, const char *cha
     const struct dv_storage_ops *ops = driver->ops;
     char id[DV_LAYER_ID_BYTES], parent_id[DV_LAYER_ID_BYTES];
     struct dv_error first;
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     dv_layer_id(chain, id);
@@ -144,7 +144,7 @@ static void empty_trash_of(struct dv_driver *driver)
 {
     const struct dv_storage_ops *ops = driver->ops;
     struct dv_error err = { 0 };
-    dv_autocall call;
+    dv_autocall call = { 0 };
 
     dv_call_init(&call, driver, &err);
     if (dv_call_result(&call, ops->empty_trash(driver->self, &call, /* older_than_s */ 0)) < 0)

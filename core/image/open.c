@@ -66,7 +66,7 @@ static void recover(struct dv_images *images, struct dv_driver *driver,
     const struct dv_storage_ops *ops = driver->ops;
     dv_autostrv known = { 0 };
     struct dv_error err = { 0 };
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     dv_call_init(&call, driver, &err);
@@ -108,7 +108,7 @@ void dv_images_driver_status(struct dv_images *images, struct dv_strv *keys, str
     struct dv_error err = { 0 };
     struct dv_kvs rows = { 0 };
     struct dv_driver *driver;
-    dv_autocall call;
+    dv_autocall call = { 0 };
     size_t i;
 
     dv_call_init(&call, NULL, &err);

@@ -126,7 +126,7 @@ static int prepare(struct dv_driver *driver, const char *workspace_id, const cha
     const struct dv_storage_ops *ops = driver->ops;
     struct dv_layer_req req = { .struct_size = sizeof(req), .id = workspace_id };
     char parent[DV_LAYER_ID_BYTES];
-    dv_autocall call;
+    dv_autocall call = { 0 };
 
     if (parent_chain) {
         dv_layer_id(parent_chain, parent);
@@ -275,7 +275,7 @@ int dv_workspace_activate(struct dv_images *images, const char *driver_name,
     struct dv_mounts mounts = { .struct_size = sizeof(mounts) };
     const struct dv_storage_ops *ops;
     struct dv_driver *driver;
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     dv_call_init(&call, NULL, err);
@@ -300,7 +300,7 @@ void dv_workspace_deactivate(struct dv_images *images, const char *driver_name,
     const struct dv_storage_ops *ops;
     struct dv_error err = { 0 };
     struct dv_driver *driver;
-    dv_autocall call;
+    dv_autocall call = { 0 };
 
     dv_call_init(&call, NULL, &err);
     if (dv_storage_get(images, driver_name, &driver, &err) == 0) {

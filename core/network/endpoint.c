@@ -348,7 +348,7 @@ int dv_endpoint_remove(struct dv_net *net, const char *endpoint_id, struct dv_er
 
     /* A driver that is not active has no link to release: its recover() sees to what is left. */
     if (get_target(net, endpoint_id, &t, &ignored) >= 0) {
-        dv_autocall call;
+        dv_autocall call = { 0 };
 
         dv_call_init(&call, t.driver, &ignored);
         r = dv_call_result(&call, t.ops->delete_endpoint(t.driver->self, &call, t.ep.network->id,
@@ -434,7 +434,7 @@ static int join(const struct target *t, struct dv_sandbox *sb, char ifname[16],
     struct dv_link link = { .struct_size = sizeof(link) };
     struct dv_cidr addr;
     struct dv_ep_req req = dv_endpoint_request(ep, &addr);
-    dv_autocall call;
+    dv_autocall call = { 0 };
     int r;
 
     dv_call_init(&call, t->driver, err);

@@ -44,7 +44,7 @@ static int settle(struct dv_call *c, int32_t result, const char *step, struct dv
 
 static int run_init(struct dv_driver *d, const struct dv_kvs *config, struct dv_error *err)
 {
-    dv_autocall call;
+    dv_autocall call = { 0 };
 
     dv_call_init(&call, d, err);
     return settle(&call, d->plugin->init(d->host, &call, config, &d->self), "init", d);
@@ -52,7 +52,7 @@ static int run_init(struct dv_driver *d, const struct dv_kvs *config, struct dv_
 
 static int run_start(struct dv_driver *d, struct dv_error *err)
 {
-    dv_autocall call;
+    dv_autocall call = { 0 };
 
     dv_call_init(&call, d, err);
     if (!d->plugin->start)

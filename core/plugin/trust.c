@@ -63,12 +63,15 @@ static int check_node(const struct stat *st, const char *path, const char *what,
         return dv_fail(err, DV_E_FORBIDDEN,
                        "plugin %s: %s is owned by uid %u, expected root: chown root %s", path, what,
                        st->st_uid, what);
+    /* In a sticky directory such as /tmp nobody but the owner may rename or remove an entry, and the
+     * entry below is checked to be root's. */
+    if (is_dir && (st->st_mode & S_ISVTX))
+        return 0;
     if (st->st_mode & (S_IWGRP | S_IWOTH))
         return dv_fail(err, DV_E_FORBIDDEN,
                        "plugin %s: %s has mode %04o, so others than its owner may write it: "
-                       "chmod go-w %s%s",
-                       path, what, st->st_mode & 07777, what,
-                       is_dir && (st->st_mode & S_ISVTX) ? ", or move the plugin elsewhere" : "");
+                       "chmod go-w %s",
+                       path, what, st->st_mode & 07777, what);
     return 0;
 }
 

@@ -405,7 +405,9 @@ int dv_cgroup_parent(struct dv_cgroups *cg, const char *parent, struct dv_error 
     return cg->mode == DV_CGROUP_V2 ? dv_cg2_parent(cg, g.rel, err) : dv_cg1_parent(cg, g.rel, err);
 }
 
-static int make_group(struct dv_cgroups *cg, const struct dv_group *g, struct dv_error *err)
+/* KEEP: a group that is there already, with its processes, is the one that is meant. */
+static int make_group(struct dv_cgroups *cg, const struct dv_group *g, bool keep,
+                      struct dv_error *err)
 {
     size_t i;
 
@@ -413,6 +415,8 @@ static int make_group(struct dv_cgroups *cg, const struct dv_group *g, struct dv
         struct dv_hierarchy *h = &cg->h[i];
 
         if (mkdirat(h->fd, g->rel, 0755) == 0)
+            continue;
+        if (errno == EEXIST && keep)
             continue;
         /* Left by a run that was killed: its limits are not ours. */
         if (errno == EEXIST && remove_group(h, g->rel) == 0 && mkdirat(h->fd, g->rel, 0755) == 0)
@@ -459,11 +463,11 @@ int dv_cgroup_create(struct dv_cgroups *cg, const char *parent, const char *name
     r = dv_cg_path(parent, name, &g, err);
     if (r < 0)
         return r;
-    r = make_group(cg, &g, err);
+    r = make_group(cg, &g, false, err);
     if (r == -DV_E_NOT_FOUND) { /* somebody tidied the parent away */
         r = dv_cgroup_parent(cg, parent, err);
         if (r == 0)
-            r = make_group(cg, &g, err);
+            r = make_group(cg, &g, false, err);
     }
     if (r == -DV_E_CONFLICT) /* somebody's live group: not ours to remove */
         return r;
@@ -486,6 +490,26 @@ int dv_cgroup_create(struct dv_cgroups *cg, const char *parent, const char *name
     memcpy(procs_fds, fds, n * sizeof(fds[0]));
     *ret_n = n;
     *ret_dir = dir;
+    return 0;
+}
+
+int dv_cgroup_keep(struct dv_cgroups *cg, const char *parent, const char *name,
+                   int procs_fds[DV_CGROUP_MAX_HIERARCHIES], size_t *ret_n, struct dv_error *err)
+{
+    struct dv_group g;
+    size_t n = 0;
+    int r = dv_cg_path(parent, name, &g, err);
+
+    if (r == 0)
+        r = make_group(cg, &g, true, err);
+    if (r == 0)
+        r = open_procs(cg, &g, procs_fds, &n, err);
+    if (r < 0) {
+        while (n > 0)
+            dv_close(procs_fds[--n]);
+        return r;
+    }
+    *ret_n = n;
     return 0;
 }
 

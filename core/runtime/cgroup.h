@@ -38,6 +38,11 @@ DV_CHECK int dv_cgroup_create(struct dv_cgroups *cg, const char *parent, const c
                               const struct dv_spec_resources *res, struct dv_strv *warnings,
                               int procs_fds[DV_CGROUP_MAX_HIERARCHIES], size_t *ret_n,
                               int *ret_dir, struct dv_error *err);
+/* Make PARENT/NAME without limits, or find it with its processes: a group that outlives the daemon. Gives
+ * open cgroup.procs descriptors as above. */
+DV_CHECK int dv_cgroup_keep(struct dv_cgroups *cg, const char *parent, const char *name,
+                            int procs_fds[DV_CGROUP_MAX_HIERARCHIES], size_t *ret_n,
+                            struct dv_error *err);
 /* Change limits of a live group (docker update). */
 DV_CHECK int dv_cgroup_update(struct dv_cgroups *cg, const char *parent, const char *name,
                               const struct dv_spec_resources *res, struct dv_error *err);

@@ -36,8 +36,7 @@ static int check_program(const char *path, bool *ret_stat_failed)
     return st.st_mode & 0111 ? 0 : EACCES;
 }
 
-/* Go's texts for what users see most often; strerror's differ in their first letter. */
-static void fail_text(struct dv_error *err, int error, const char *prefix)
+int dv_child_fail_text(struct dv_error *err, int error, const char *prefix)
 {
     static const struct {
         int error, code;
@@ -57,10 +56,10 @@ static void fail_text(struct dv_error *err, int error, const char *prefix)
             continue;
         dv_fail(err, table[i].code, "%s: %s", prefix, table[i].text);
         err->sys_errno = error;
-        return;
+        return -err->code;
     }
     errno = error;
-    dv_fail_errno(err, DV_E_FORBIDDEN, "%s", prefix);
+    return dv_fail_errno(err, DV_E_FORBIDDEN, "%s", prefix);
 }
 
 /* As Go's exec.LookPath, whose words clients know. */
@@ -77,10 +76,8 @@ static int find_program(const char *name, const char *path, char *ret, size_t si
             snprintf(prefix, sizeof(prefix), "exec: \"%.400s\": stat %.400s", name, name);
         else
             snprintf(prefix, sizeof(prefix), "exec: \"%.400s\"", name);
-        if (error) {
-            fail_text(err, error, prefix);
-            return -err->code;
-        }
+        if (error)
+            return dv_child_fail_text(err, error, prefix);
         if ((size_t)snprintf(ret, size, "%s", name) >= size)
             return dv_fail(err, DV_E_NOT_FOUND, "exec: \"%.400s...\": file name too long", name);
         return 0;
@@ -148,6 +145,5 @@ int dv_child_exec(struct dv_child *c, struct dv_error *err)
         return r;
     execve(program, argv, envp);
     snprintf(prefix, sizeof(prefix), "exec %.400s", program);
-    fail_text(err, errno, prefix);
-    return -err->code;
+    return dv_child_fail_text(err, errno, prefix);
 }

@@ -146,6 +146,9 @@ DV_CHECK int dv_child_target(struct dv_child *c, const char *path, bool is_file,
 DV_CHECK int dv_child_process(struct dv_child *c, struct dv_error *err);
 /* After "go": seccomp and exec; returns only on failure (exec_path.c). */
 DV_CHECK int dv_child_exec(struct dv_child *c, struct dv_error *err);
+/* "PREFIX: text" in Go's words, which clients know (strerror's begin with a capital), and the code
+ * that tells exit 127 (not there) from 126 (not to be run). */
+int dv_child_fail_text(struct dv_error *err, int error, const char *prefix);
 /* Bounding set to effective; EXTRA is kept in effective and permitted until the exec (caps.c). */
 DV_CHECK int dv_caps_drop_bounding(uint64_t bounding, struct dv_error *err);
 DV_CHECK int dv_caps_set(const struct dv_spec_caps *caps, uint32_t uid, uint64_t extra,

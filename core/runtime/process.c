@@ -147,11 +147,13 @@ static int enter_cwd(struct dv_child *c, struct dv_error *err)
         if (fd < 0)
             return dv_fail_errno(err, DV_E_INTERNAL, "create the working directory: mkdir %s", cwd);
     }
-    if (fd < 0 || fchdir(fd) < 0)
-        return dv_fail_errno(err, errno == EACCES || errno == ENOENT || errno == ENOTDIR
-                                      ? DV_E_INVALID
-                                      : DV_E_INTERNAL,
-                             "chdir to cwd (\"%s\") set in config.json failed", cwd);
+    if (fd < 0 || fchdir(fd) < 0) {
+        int error = errno;
+        char prefix[512];
+
+        snprintf(prefix, sizeof(prefix), "chdir to cwd (\"%.400s\") set in config.json failed", cwd);
+        return dv_child_fail_text(err, error, prefix);
+    }
     return 0;
 }
 

@@ -1,6 +1,8 @@
 # core: running containers from the command line
 load lib
 
+bats_require_minimum_version 1.5.0
+
 setup_file() { engine_names; start_davitd; busybox_image; }
 teardown_file() { stop_engine; }
 
@@ -9,7 +11,7 @@ teardown_file() { stop_engine; }
     expect "0 hello" "$status $output"
     run "$davit" run --rm busybox sh -c 'exit 42'
     expect 42 "$status"
-    run "$davit" run --rm busybox sh -c 'kill -9 $$'
+    run "$davit" run --rm busybox sh -c 'sh -c "kill -9 \$\$"; exit $?'
     expect 137 "$status"
 }
 
@@ -20,7 +22,7 @@ teardown_file() { stop_engine; }
 }
 
 @test "a program that is not there gives 127, one that cannot be run 126" {
-    run "$davit" run --rm busybox no-such-program
+    run -127 "$davit" run --rm busybox no-such-program
     expect 127 "$status"
     expect_match 'executable file not found' "$output"
     run "$davit" run --rm busybox /etc/passwd
@@ -76,7 +78,7 @@ teardown_file() { stop_engine; }
 }
 
 @test "proc is masked, sys is read-only, capabilities are Docker's" {
-    run "$davit" run --rm busybox sh -c 'cat /proc/kcore | wc -c; touch /sys/x; echo 1 >/proc/sys/kernel/pid_max'
+    run "$davit" run --rm busybox sh -c 'cat /proc/keys | wc -c; touch /sys/x; echo 1 >/proc/sys/kernel/pid_max'
     expect_match '^0' "$output"
     expect_match "touch: /sys/x: Read-only file system" "$output"
     expect_match "pid_max: Read-only file system" "$output"

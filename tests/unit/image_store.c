@@ -550,7 +550,7 @@ static void loads_and_removes_with_vfs(void **state)
 
 static void loads_both_files_of_a_newer_save(void **state)
 {
-    char manifest[DV_DIGEST_BYTES], text[4000];
+    char manifest[DV_DIGEST_BYTES], text[1000];
     struct test_image i;
     struct tar t;
     size_t size;
@@ -562,8 +562,8 @@ static void loads_both_files_of_a_newer_save(void **state)
     tar_begin(&t, "zstd");
     put_oci_image(&t, &i, manifest, &size);
     put_index(&t, "v2", manifest, size, "", "");
-    snprintf(text, sizeof(text), "[{\"Config\":\"blobs/sha256/%s\",\"RepoTags\":[\"app:v2\",\"b:x\"],"
-             "\"Layers\":[\"blobs/sha256/%s\",\"blobs/sha256/%s\"]}]", i.id + 7, i.diff[0] + 7,
+    snprintf(text, sizeof(text), "[{\"Config\":\"blobs/sha256/%.64s\",\"RepoTags\":"
+             "[\"app:v2\",\"b:x\"],\"Layers\":[\"blobs/sha256/%.64s\",\"blobs/sha256/%.64s\"]}]", i.id + 7, i.diff[0] + 7,
              i.diff[1] + 7);
     tar_add(&t, "manifest.json", '-', text);
     tar_end(&t);

@@ -1,5 +1,7 @@
 /* runtime_create.c - containers of busybox: create, start, exec. Needs root. */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,11 +10,13 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 
 #include "core/base/file.h"
+#include "core/runtime/cgroup_internal.h"
 #include "core/runtime/internal.h"
 #include "tests/unit/runtime_box.h"
 
@@ -284,6 +288,111 @@ static void leaves_the_container_no_way_by_cwd(void **state)
     assert_non_null(strstr(box.err.msg, "working directory"));
 }
 
+static void loads_its_filter_last(void **state)
+{
+    static const struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_capset, 2, 0), /* what comes before is not hindered */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setresuid, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mkdir, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    (void)state;
+    box.spec->process.seccomp = malloc(sizeof(filter));
+    memcpy(box.spec->process.seccomp, filter, sizeof(filter));
+    box.spec->process.seccomp_bytes = sizeof(filter);
+    box_script(&box, "grep -E 'Seccomp:|CapEff|CapPrm' /proc/self/status;"
+                     "busybox mkdir /dev/shm/a || echo refused");
+    for (int i = 0; i < 2; i++) { /* without no_new_privs, as root and as another */
+        expect_run(0);
+        expect_text("Seccomp:\t2\n");
+        expect_text("refused\n");
+        expect_text(i ? "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+                      : "CapPrm:\t00000000a80425fb\nCapEff:\t00000000a80425fb\n");
+        set(&box.spec->process.user, "1000");
+    }
+    box.spec->process.seccomp_bytes = 7;
+    expect_run(-DV_E_INVALID);
+}
+
+/* ---- control groups ---- */
+
+static void lives_in_its_control_groups(void **state)
+{
+    int procs[DV_CGROUP_MAX_HIERARCHIES], dir = -1;
+    char parent[64];
+    struct dv_cgroups *cg = NULL;
+    struct dv_group group;
+    struct dv_error err = { 0 };
+    size_t n = 0;
+
+    (void)state;
+    snprintf(parent, sizeof(parent), "/davit-test-rt%d", (int)getpid());
+    assert_int_equal(dv_cgroups_detect(&cg, &err), 0);
+    assert_int_equal(dv_cgroup_parent(cg, parent, &err), 0);
+    box.spec->resources.memory_swappiness = -1;
+    assert_int_equal(dv_cgroup_create(cg, parent, "box", &box.spec->resources, &box.warnings, procs, &n,
+                                      &dir, &err), 0);
+    box.spec->cgroups_path = dv_format("%s/box", parent);
+    box.fds.cgroup_procs = procs;
+    box.fds.n_cgroup_procs = n;
+    box.fds.cgroup_dir = dir;
+    box_script(&box, "grep -v ':/$' /proc/self/cgroup | wc -l; ls /sys/fs/cgroup;"
+                     "cat /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/cgroup.procs | sort -u | head -1;"
+                     "echo 1 > /sys/fs/cgroup/pids/cgroup.procs; mkdir /sys/fs/cgroup/x");
+    expect_run(1);
+    if (dv_cgroups_mode(cg) == DV_CGROUP_V1) {
+        expect_text("0\n");
+        expect_text("pids\n");
+        expect_text("memory\n");
+        expect_text("\n1\n");
+        expect_text("cgroup/pids/cgroup.procs: Read-only file system\n");
+    }
+    box.spec->ns[DV_NS_CGROUP].wanted = false;
+    box_script(&box, "cat /proc/self/cgroup");
+    expect_run(0);
+    expect_text(box.spec->cgroups_path);
+    for (size_t i = 0; i < n; i++)
+        close(procs[i]);
+    dv_close(dir);
+    assert_int_equal(dv_cgroup_remove(cg, parent, "box", &err), 0);
+    assert_int_equal(dv_cg_path(parent, NULL, &group, &err), 0);
+    for (size_t i = 0; i < cg->n; i++)
+        assert_int_equal(unlinkat(cg->h[i].fd, group.rel, AT_REMOVEDIR), 0);
+    dv_cgroups_free(cg);
+}
+
+/* v2, where the clone itself goes into the group; here on the v2 tree of a hybrid host. */
+static void is_born_in_its_v2_group(void **state)
+{
+    char path[128], procs_path[160];
+    int procs;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/davit-test-v2-%d",
+             access("/sys/fs/cgroup/unified", F_OK) == 0 ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup",
+             (int)getpid());
+    if (mkdir(path, 0755) < 0) {
+        print_message("no cgroup v2 here: %s\n", path);
+        return;
+    }
+    snprintf(procs_path, sizeof(procs_path), "%s/cgroup.procs", path);
+    procs = open(procs_path, O_WRONLY | O_CLOEXEC);
+    box.fds.cgroup_procs = &procs;
+    box.fds.n_cgroup_procs = 1;
+    box.fds.cgroup_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    box.spec->cgroups_path = strdup(strrchr(path, '/'));
+    box_script(&box, "grep 0:: /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.procs; mkdir /sys/fs/cgroup/x");
+    expect_run(1);
+    expect_text("0::/\n1\n");
+    expect_text("Read-only file system");
+    close(procs);
+    close(box.fds.cgroup_dir);
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* ---- root file systems ---- */
 
 static void runs_on_an_overlay(void **state)
@@ -336,6 +445,21 @@ static void runs_in_a_user_namespace(void **state)
     box_script(&box, "id -u; echo out > /dev/stdout");
     expect_run(0);
     expect_text("1000\nout\n");
+}
+
+/* Its root owns neither the host's network nor ipc: it gets the host's instances. */
+static void shares_the_hosts_network_in_a_user_namespace(void **state)
+{
+    (void)state;
+    userns(&box);
+    box.spec->ns[DV_NS_NET].wanted = false;
+    box.spec->ns[DV_NS_IPC].wanted = false;
+    box_script(&box, "ls /sys/class/net | wc -l; touch /sys/x; grep -c ' /sys sysfs ro' /proc/mounts;"
+                     "grep -c mqueue /proc/mounts");
+    if (access("/dev/mqueue", F_OK) < 0)
+        set(&box.spec->mounts[5].type, "tmpfs");
+    box_run(&box);
+    expect_text("touch: /sys/x: Read-only file system\n1\n");
 }
 
 static void builds_overlays_the_old_way(void **state)
@@ -536,12 +660,16 @@ int main(void)
         TEST(sets_sysctls_of_its_own_only),
         TEST(runs_the_bundled_init),
         TEST(leaves_the_container_no_way_by_cwd),
+        TEST(loads_its_filter_last),
+        TEST(lives_in_its_control_groups),
+        TEST(is_born_in_its_v2_group),
         TEST_OF(runs_on_an_overlay, 3),
         TEST_OF(runs_on_an_overlay, 45),
         TEST_OF(runs_on_an_overlay, 500),
         TEST_OF(runs_in_a_user_namespace, 0),
         TEST_OF(runs_in_a_user_namespace, 3),
         TEST_OF(runs_in_a_user_namespace, 45),
+        TEST(shares_the_hosts_network_in_a_user_namespace),
         TEST_OF(builds_overlays_the_old_way, 3),
         TEST_OF(builds_overlays_the_old_way, 45),
         TEST_OF(builds_overlays_the_old_way, 480),
