@@ -265,9 +265,9 @@ int dv_runtime_create(const struct dv_spec *spec, const struct dv_runtime_fds *f
     }
     dv_prep_done(&prep, spec);
     if (r < 0) {
-        dv_spawned_kill(&s);
+        dv_spawned_abort(&s, err);
         dv_init_done(&init);
-        return r;
+        return -err->code;
     }
     init.pid = s.pid;
     init.pidfd = s.pidfd;

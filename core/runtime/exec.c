@@ -81,9 +81,9 @@ int dv_runtime_exec(const struct dv_init *init, const struct dv_spec *spec,
     if (r == 0)
         r = dv_spawned_go(s.sync_fd, err);
     if (r < 0) {
-        dv_spawned_kill(&s);
+        dv_spawned_abort(&s, err);
         dv_close(pty);
-        return r;
+        return -err->code;
     }
     dv_close(s.sync_fd);
     *ret_pid = s.pid;

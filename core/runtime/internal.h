@@ -183,4 +183,5 @@ DV_CHECK int dv_spawned_ready(struct dv_spawned *s, struct dv_strv *warnings, in
                               struct dv_error *err);
 /* GO, and wait for the exec. */
 DV_CHECK int dv_spawned_go(int sync_fd, struct dv_error *err);
-void dv_spawned_kill(struct dv_spawned *s); /* and reap, and close */
+/* After a failure: kill, reap, close. If the process told why it died, that replaces ERR. */
+void dv_spawned_abort(struct dv_spawned *s, struct dv_error *err);

@@ -98,20 +98,6 @@ int dv_spawned_clone(struct dv_spawned *s, uint64_t flags, int cgroup_dir, struc
     return 1;
 }
 
-void dv_spawned_kill(struct dv_spawned *s)
-{
-    siginfo_t info;
-
-    if (s->pidfd >= 0) {
-        dv_sys_pidfd_kill(s->pidfd, SIGKILL);
-        while (waitid((idtype_t)P_PIDFD, (id_t)s->pidfd, &info, WEXITED | __WALL) < 0 &&
-               errno == EINTR)
-            ;
-    }
-    dv_close(dv_take_fd(s->pidfd));
-    dv_close(dv_take_fd(s->sync_fd));
-}
-
 /* ---- control groups and limits ---- */
 
 static int attach_cgroups(const struct dv_spawned *s, const struct dv_runtime_fds *fds,
@@ -281,4 +267,34 @@ int dv_spawned_go(int sync_fd, struct dv_error *err)
     if (r < 0)
         return dv_fail_errno(err, DV_E_INTERNAL, "talk to the new process");
     return r > 0 && m.kind == DV_SYNC_ERROR ? child_error(&m, err) : 0;
+}
+
+/* A process that fails dies, and then what we do to it fails too: the first cause is what it said. */
+static void prefer_last_words(struct dv_spawned *s, struct dv_error *err)
+{
+    struct dv_sync m;
+    int fd;
+
+    if (s->sync_fd < 0 || fcntl(s->sync_fd, F_SETFL, O_NONBLOCK) < 0)
+        return;
+    while (dv_sync_recv(s->sync_fd, &m, &fd) > 0) {
+        dv_close(fd);
+        if (m.kind == DV_SYNC_ERROR && child_error(&m, err) < 0)
+            return;
+    }
+}
+
+void dv_spawned_abort(struct dv_spawned *s, struct dv_error *err)
+{
+    siginfo_t info;
+
+    prefer_last_words(s, err);
+    if (s->pidfd >= 0) {
+        dv_sys_pidfd_kill(s->pidfd, SIGKILL);
+        while (waitid((idtype_t)P_PIDFD, (id_t)s->pidfd, &info, WEXITED | __WALL) < 0 &&
+               errno == EINTR)
+            ;
+    }
+    dv_close(dv_take_fd(s->pidfd));
+    dv_close(dv_take_fd(s->sync_fd));
 }
