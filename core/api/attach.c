@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/api/conn.h"
 #include "core/api/containers.h"
 #include "core/api/frame.h"
 #include "core/api/handlers.h"
@@ -85,6 +86,7 @@ int dv_api_container_attach(struct dv_request *req, struct dv_error *err)
     const char *keys = dv_query(req, "detachKeys");
     char key_bytes[DV_DETACH_KEYS_MAX];
     struct dv_attach a = { .fd = -1, .flags = stream_flags(req) };
+    struct dv_gate_pass pass;
     int r = dv_detach_keys(keys ? keys : "", key_bytes, &a.n_detach_keys, err);
 
     if (r == 0)
@@ -101,11 +103,15 @@ int dv_api_container_attach(struct dv_request *req, struct dv_error *err)
         a.flags |= DV_ATTACH_FRAMED;
     if (!view.open_stdin)
         a.flags &= ~(unsigned)DV_ATTACH_STDIN;
+    dv_gate_enter(&req->conn->api->gate, c, &pass);
     r = dv_reply_hijack(req, !view.tty, &a.fd, &early, &a.n_early, err);
-    if (r < 0)
+    if (r < 0) {
+        dv_gate_leave(&pass);
         return r;
+    }
     a.early = early;
     r = attach(req, c, &a, err);
+    dv_gate_leave(&pass);
     if (r < 0) {
         dv_log_error(NULL, "attach to container %s: %s", view.id, err->msg);
         tell_failure(&a, err);

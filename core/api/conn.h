@@ -1,6 +1,7 @@
 /* conn.h - what the server's files share: the server, its connections, and the streams on them. */
 #pragma once
 
+#include "core/api/gate.h"
 #include "core/api/http.h"
 #include "core/api/pool.h"
 #include "core/api/request.h"
@@ -43,6 +44,7 @@ struct dv_api {
     struct dv_engine *engine;      /* immutable, as are the next two */
     struct dv_loop *loop;
     struct dv_pool *pool;
+    struct dv_gate gate;
     struct listener {
         struct dv_api *api;
         int fd;

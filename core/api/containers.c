@@ -1,4 +1,5 @@
 /* containers.c - handlers that change one container: start, stop, kill, pause, rename, remove... */
+#include "core/api/conn.h"
 #include "core/api/containers.h"
 
 #include <signal.h>
@@ -78,8 +79,10 @@ int dv_api_container_start(struct dv_request *req, struct dv_error *err)
     if (!dv_empty(dv_query(req, "checkpoint")))
         return dv_fail(err, DV_E_UNSUPPORTED, "checkpoints are not supported yet");
     r = dv_request_container(req, &c, err);
-    if (r == 0)
+    if (r == 0) {
+        dv_gate_wait(&req->conn->api->gate, c);
         r = dv_container_start(c, err);
+    }
     if (r == 0)
         dv_reply_empty(req, 204);
     return r;

@@ -239,6 +239,18 @@ static int import(struct dv_request *req, struct dv_error *err)
     return r;
 }
 
+/* By the name that people use: clients send "docker.io/library/busybox". */
+static int cannot_pull(const char *name, struct dv_error *err)
+{
+    struct dv_ref ref = { 0 };
+
+    if (dv_ref_parse(name, &ref, err) < 0)
+        return -err->code;
+    dv_fail(err, DV_E_UNSUPPORTED, DV_MSG_NO_PULL, ref.digest ? name : ref.familiar);
+    dv_ref_done(&ref);
+    return -err->code;
+}
+
 int dv_api_image_create(struct dv_request *req, struct dv_error *err)
 {
     const char *image = dv_query(req, "fromImage"), *source = dv_query(req, "fromSrc");
@@ -250,7 +262,7 @@ int dv_api_image_create(struct dv_request *req, struct dv_error *err)
 
         name = dv_empty(tag) ? dv_strdup(image)
                              : dv_format("%s%s%s", image, digest ? "@" : ":", tag);
-        return dv_fail(err, DV_E_UNSUPPORTED, DV_MSG_NO_PULL, name ? name : image);
+        return cannot_pull(name ? name : image, err);
     }
     if (dv_empty(source))
         return dv_fail(err, DV_E_INVALID, "fromImage or fromSrc must be given");

@@ -275,6 +275,7 @@ static void free_api(struct dv_api *api)
     }
     dv_timer_cancel(api->resume);
     dv_lock_done(&api->lock);
+    dv_gate_done(&api->gate);
     free(api->listeners);
     free(api);
 }
@@ -290,6 +291,7 @@ int dv_api_start(struct dv_engine *engine, const int *listen_fds, size_t n_fds,
     api->engine = engine;
     api->loop = engine->loop;
     dv_lock_init(&api->lock, DV_RANK_QUEUE);
+    dv_gate_init(&api->gate);
     api->listeners = calloc(n_fds, sizeof(*api->listeners));
     r = api->listeners ? dv_pool_new(&api->pool, err)
                        : dv_fail(err, DV_E_NO_MEMORY, "no memory for the API server");
