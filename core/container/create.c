@@ -184,6 +184,20 @@ static int record(struct dv_container *c, struct dv_error *err)
     return r;
 }
 
+static int begin(struct dv_container *c, struct dv_error *err)
+{
+    struct dv_db *db = c->cs->engine->db;
+    int r = dv_tx_begin(db, DV_SYNC_NORMAL, err);
+
+    if (r < 0)
+        return r;
+    r = dv_intent_begin(c->cs, "create", c->id, 0, err);
+    if (r == 0)
+        return dv_tx_commit(db, err);
+    dv_tx_rollback(db);
+    return r;
+}
+
 /* The steps, each undone by the next one's failure; a kill is undone at start by the intent. */
 static int build(struct dv_container *c, const struct dv_image *image, const char *name,
                  struct dv_error *err)
@@ -192,7 +206,7 @@ static int build(struct dv_container *c, const struct dv_image *image, const cha
     const char *driver;
     int r;
 
-    r = dv_intent_begin(c->cs, "create", c->id, 0, err);
+    r = begin(c, err);
     if (r < 0)
         return r;
     dv_undo_push(&undo, undo_intent, c);
