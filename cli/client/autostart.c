@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -217,6 +218,16 @@ static int wait_answer(const char *socket_path, int pid_fd, struct dv_error *err
     return fd;
 }
 
+/* True if the process that listens at FD's other end is PID. Two commands typed at once start two
+ * daemons; the root's lock lets one live. */
+static bool is_served_by(int fd, pid_t pid)
+{
+    struct ucred peer;
+    socklen_t n = sizeof(peer);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid == pid;
+}
+
 int dv_autostart(const char *socket_path, struct dv_error *err)
 {
     dv_autofree char *path = NULL;
@@ -237,7 +248,7 @@ int dv_autostart(const char *socket_path, struct dv_error *err)
     leave_session_cgroup(pid);
     pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
     fd = wait_answer(socket_path, pid_fd, err);
-    if (fd >= 0)
+    if (fd >= 0 && is_served_by(fd, pid))
         fprintf(stderr, "davit: no daemon was running; started davitd (pid %d), it stays until "
                         "`davit system shutdown`\n", (int)pid);
     return fd;

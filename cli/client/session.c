@@ -100,6 +100,7 @@ int dv_session_wait(struct dv_session *session, const char *id, const char *cond
     dv_xprintf(&target, "/containers/%s/wait", id);
     dv_xput_query(&target, "condition", condition);
     request.target = target.data;
+    session->wait_removed = condition && dv_streq(condition, "removed");
     dv_http_free(session->wait);
     session->wait = NULL;
     r = dv_client_connect(session->client, &session->wait, err);

@@ -12,6 +12,7 @@ struct dv_session {
     const char *signal_id;        /* container that gets this process's signals; NULL: none */
     const char *resize;           /* "/containers/ID" or "/exec/ID"; NULL: no terminal */
     bool tty, send_stdin;
+    bool wait_removed;            /* the wait is for the removal too (--rm) */
     struct dv_detach detach;
     int signal_fd;                /* of dv_session_signals(); -1: none */
     /* outcome */

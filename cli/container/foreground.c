@@ -36,7 +36,7 @@ static int wait_again(struct dv_session *s, const char *id, struct dv_error *err
 
     do {
         dv_error_clear(err);
-        r = dv_session_wait(s, id, NULL, err);
+        r = dv_session_wait(s, id, s->wait_removed ? "removed" : NULL, err);
         if (r == 0)
             r = dv_session_run(s, err);
         if (r == 0 && s->waited)
