@@ -227,8 +227,8 @@ void dv_cli_help_top(FILE *out)
     put_entries(out, rest, n_rest, true);
     fputs("\nGlobal Options:\n"
           "  -D, --debug              Say what is asked of the daemon\n"
-          "  -H, --host string        Daemon's socket, unix:///PATH (else DAVIT_HOST, DOCKER_HOST,\n"
-          "                           unix://" DV_DEFAULT_SOCKET ")\n"
+          "  -H, --host string        Daemon's socket, unix:///PATH (else DAVIT_HOST,\n"
+          "                           DOCKER_HOST, unix://" DV_DEFAULT_SOCKET ")\n"
           "  -l, --log-level string   \"debug\", \"info\", \"warn\", \"error\", \"fatal\" "
           "(default \"info\")\n"
           "  -v, --version            Print version information and quit\n"

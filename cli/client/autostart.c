@@ -189,7 +189,8 @@ static int watch_directory(const char *socket_path)
 /* Wait for something to change: an event in the directory, the end of PIDFD, or a moment. */
 static bool wait_change(int watch_fd, int pid_fd, bool there)
 {
-    struct pollfd p[] = { { .fd = watch_fd, .events = POLLIN }, { .fd = pid_fd, .events = POLLIN } };
+    struct pollfd p[] = { { .fd = watch_fd, .events = POLLIN },
+                          { .fd = pid_fd, .events = POLLIN } };
     char events[4096];
 
     if (poll(p, 2, there ? LISTEN_POLL_MS : IDLE_POLL_MS) > 0 && (p[0].revents & POLLIN))

@@ -36,7 +36,8 @@ DV_CHECK int dv_client_begin(struct dv_client *client, struct dv_http *http,
 /* The reply of a request that was sent over HTTP by dv_http_send, read to its end and dropped. */
 DV_CHECK int dv_client_reply(struct dv_client *client, struct dv_http *http,
                              struct dv_error *err);
-/* The same as dv_client_begin over the connection that is kept, lent in *RET_HTTP until the next call. */
+/* The same as dv_client_begin over the connection that is kept, lent in *RET_HTTP until the next
+ * call. */
 DV_CHECK int dv_client_open(struct dv_client *client, const struct dv_http_request *request,
                             struct dv_http **ret_http, struct dv_http_reply *ret,
                             struct dv_error *err);

@@ -265,7 +265,8 @@ static int parse_line(struct dv_http *http, char *line, struct dv_http_reply *re
     size_t n;
 
     if (!value)
-        return dv_fail(err, DV_E_INVALID, "the daemon sent a header without a colon: '%.40s'", line);
+        return dv_fail(err, DV_E_INVALID, "the daemon sent a header without a colon: '%.40s'",
+                       line);
     *value++ = '\0';
     value += strspn(value, " \t");
     n = strlen(value);

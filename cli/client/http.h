@@ -55,5 +55,5 @@ bool dv_http_pending(const struct dv_http *http);
 /* False: the connection cannot carry another request, or the peer has closed it. */
 bool dv_http_reusable(const struct dv_http *http);
 
-/* After an upgraded reply: the stream itself, buffered bytes first. 0 at the peer's end of writing. */
+/* After an upgraded reply: the stream itself, buffered bytes first; 0 at its end. */
 DV_CHECK ssize_t dv_http_read_raw(struct dv_http *http, void *data, size_t n, struct dv_error *err);

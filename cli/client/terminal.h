@@ -19,8 +19,8 @@ void dv_raw_leave(struct dv_raw *raw); /* safe to call twice */
 /* Rows and columns of the terminal FD; false if it has none. */
 bool dv_terminal_size(int fd, unsigned *rows, unsigned *columns);
 
-/* Watches what is typed for the detach keys. The daemon does the detaching; the client needs to know
- * that the end of the stream was asked for. */
+/* Watches what is typed for the detach keys. The daemon does the detaching; the client needs to
+ * know that the end of the stream was asked for. */
 struct dv_detach {
     unsigned char keys[16];
     size_t n, matched;

@@ -86,7 +86,8 @@ int dv_cmd_inspect(struct dv_cli_call *call)
     const char *type = dv_cli_str(call, "type");
 
     if (*type && !dv_streq(type, "container") && !dv_streq(type, "image")) {
-        fprintf(stderr, "unsupported: type \"%s\": must be one of \"container\", \"image\"\n", type);
+        fprintf(stderr, "unsupported: type \"%s\": must be one of \"container\", \"image\"\n",
+                type);
         return DV_EXIT_USAGE;
     }
     return inspect_all(call, type);

@@ -3,7 +3,7 @@
 
 #include "cli/util.h"
 
-enum { AT_ONCE = 50 }; /* as docker does: a stop may take ten seconds, many should not take longer */
+enum { AT_ONCE = 50 }; /* as docker: one stop may take ten seconds, many should take no longer */
 
 struct batch {
     struct dv_cli_call *call;
@@ -70,12 +70,19 @@ static int post_all(struct dv_cli_call *call, const char *suffix, const struct d
     return run_batch(&b);
 }
 
+static void put_signal(const struct dv_cli_call *call, struct dv_buf *query)
+{
+    const char *signal = dv_cli_str(call, "signal");
+
+    dv_xput_query(query, "signal", *signal ? signal : NULL);
+}
+
 /* Options of stop and restart: --signal, --timeout (and --time, its old name). */
 static void put_stop_query(const struct dv_cli_call *call, struct dv_buf *query)
 {
     dv_autofree char *seconds = dv_xformat("%lld", (long long)dv_cli_num(call, "timeout"));
 
-    dv_xput_query(query, "signal", *dv_cli_str(call, "signal") ? dv_cli_str(call, "signal") : NULL);
+    put_signal(call, query);
     dv_xput_query(query, "t", dv_cli_set(call, "timeout") ? seconds : NULL);
 }
 
@@ -99,7 +106,7 @@ int dv_cmd_kill(struct dv_cli_call *call)
 {
     dv_autobuf query = DV_TEXT_INIT;
 
-    dv_xput_query(&query, "signal", *dv_cli_str(call, "signal") ? dv_cli_str(call, "signal") : NULL);
+    put_signal(call, &query);
     return post_all(call, "/kill", &query);
 }
 

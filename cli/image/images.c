@@ -96,7 +96,7 @@ static void push(struct rows *out, json_object *image, const struct row *r)
     dv_jpush(out->rows, new_row(image, &shown, out->full, out->now));
 }
 
-/* A row a tag, then one for each digest without a tag; one of "<none>" for an image without both. */
+/* A row a tag, then one for each digest without a tag; one of "<none>" where there is neither. */
 static void push_image(struct rows *out, json_object *image)
 {
     json_object *tags = dv_jget(image, "RepoTags"), *digests = dv_jget(image, "RepoDigests");

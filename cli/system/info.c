@@ -141,9 +141,12 @@ static void put_labels(json_object *info)
 static void put_server(json_object *info)
 {
     static const struct line counts[] = {
-        { "Containers", "Containers", LINE_INT },      { " Running", "ContainersRunning", LINE_INT },
-        { " Paused", "ContainersPaused", LINE_INT },   { " Stopped", "ContainersStopped", LINE_INT },
-        { "Images", "Images", LINE_INT },              { "Server Version", "ServerVersion" },
+        { "Containers", "Containers", LINE_INT },
+        { " Running", "ContainersRunning", LINE_INT },
+        { " Paused", "ContainersPaused", LINE_INT },
+        { " Stopped", "ContainersStopped", LINE_INT },
+        { "Images", "Images", LINE_INT },
+        { "Server Version", "ServerVersion" },
         { "Storage Driver", "Driver" },
     };
     static const struct line drivers[] = {
