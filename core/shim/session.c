@@ -393,4 +393,5 @@ void dv_session_force_end(struct dv_session *session)
     dv_watch_remove(dv_take(session->pid_watch));
     dv_stdin_done(&session->in);
     announce(session);
+    linger(session); /* no event of its own may come any more */
 }

@@ -678,6 +678,7 @@ static void execs_end_with_the_container(void **state)
     exec_script(t, "e1", "sleep 6", 0, &client);
     expect_exec_exit(t, "e1", 137);
     assert_int_equal(player_expect_exit(&t->p, SOON_MS), 0);
+    assert_int_equal(player_expect_end(&t->p, SOON_MS), 0);
 }
 
 int main(void)
