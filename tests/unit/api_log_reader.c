@@ -195,6 +195,46 @@ static void passes_over_broken_lines(void **state)
     assert_log(&all, "1\n2\n");
 }
 
+/* The quick reading and the one by the book must agree. */
+static void reads_escapes(void **state)
+{
+    static const char *const texts[] = {
+        "plain", "\\n\\t\\r\\b\\f\\/\\\\\\\"", "\\u0000x", "\\u001b[1m", "\\u00e9\\u2028", "\\ud83d\\ude00",
+        "\xc3\xa9\xe2\x82\xac", "", "tail\\\\",
+    };
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } expected[] = {
+        { "plain", 5 }, { "\n\t\r\b\f/\\\"", 8 }, { "\0x", 2 }, { "\x1b[1m", 4 },
+        { "\xc3\xa9\xe2\x80\xa8", 5 }, { "\xf0\x9f\x98\x80", 4 }, { "\xc3\xa9\xe2\x82\xac", 5 },
+        { "", 0 }, { "tail\\", 5 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(texts); i++) {
+        dv_auto(dv_log_reader) *reader = NULL;
+        dv_autobuf out = DV_BUF_INIT(DV_LOG_BATCH_MAX, "log");
+        struct dv_error err = { 0 };
+        char line[300];
+
+        unlinkat(dir_fd, "log", 0);
+        snprintf(line, sizeof(line), "{\"log\":\"%s\",\"stream\":\"stdout\",\"time\":"
+                 "\"2024-01-01T00:00:00Z\"}\n", texts[i]);
+        append("log", line);
+        snprintf(line, sizeof(line), "{ \"log\":\"%s\",\"stream\":\"stdout\",\"time\":"
+                 "\"2024-01-01T00:00:00Z\"}\n", texts[i]);
+        append("log", line);
+        reader = open_log(&all);
+        assert_int_equal(dv_log_read(reader, &out, &err), 0);
+        assert_int_equal(out.len, 2 * expected[i].n);
+        if (out.len > 0) {
+            assert_memory_equal(out.data, expected[i].bytes, expected[i].n);
+            assert_memory_equal(out.data + expected[i].n, expected[i].bytes, expected[i].n);
+        }
+    }
+}
+
 static void waits_for_an_unfinished_line(void **state)
 {
     dv_auto(dv_log_reader) *reader = NULL;
@@ -322,6 +362,7 @@ int main(void)
         TEST(selects_streams_and_times),
         TEST(formats_prefixes_and_frames),
         TEST(passes_over_broken_lines),
+        TEST(reads_escapes),
         TEST(waits_for_an_unfinished_line),
         TEST(follows_across_rotations),
         TEST(goes_on_when_its_file_was_deleted),

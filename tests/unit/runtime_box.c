@@ -39,7 +39,8 @@ static char *path_of(const struct box *b, const char *name)
 
 static void copy_busybox(const struct box *b, const char *dir)
 {
-    static const char *const tools[] = { "sh", "cat", "id", "ls", "sleep", "mount", "grep", "hostname" };
+    static const char *const tools[] = {"sh",    "cat",   "id",   "ls",
+                                        "sleep", "mount", "grep", "hostname"};
     struct dv_error err = { 0 };
     dv_autofree char *bin = dv_format("%s/%s/bin", b->dir, dir), *data = NULL;
     size_t n = 0;
@@ -64,7 +65,8 @@ void box_write(struct box *b, const char *name, const char *text, unsigned mode)
 
     *strrchr(parent, '/') = '\0';
     assert_int_equal(dv_mkdirs(AT_FDCWD, parent, 0755, &err), 0);
-    assert_int_equal(dv_file_replace(AT_FDCWD, path, text, strlen(text), mode, DV_VOLATILE, &err), 0);
+    assert_int_equal(dv_file_replace(AT_FDCWD, path, text, strlen(text), mode, DV_VOLATILE, &err),
+                     0);
 }
 
 struct dv_spec_mount *box_add_mount(struct box *b, const char *type, const char *source,
@@ -263,7 +265,8 @@ static void read_all(struct box *b, int fd)
     size_t len = 0;
     ssize_t n;
 
-    while (len < sizeof(b->text) - 1 && (n = read(fd, b->text + len, sizeof(b->text) - 1 - len)) > 0)
+    while (len < sizeof(b->text) - 1 &&
+           (n = read(fd, b->text + len, sizeof(b->text) - 1 - len)) > 0)
         len += (size_t)n;
     b->text[len] = '\0';
 }

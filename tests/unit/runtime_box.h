@@ -26,7 +26,8 @@ void box_close(struct box *b);
 /* sh -c SCRIPT. */
 void box_script(struct box *b, const char *script);
 void box_args(struct box *b, const char *const *args);
-/* The root file system as an overlay of LOWERS directories, busybox in the last, and an upper one. */
+/* The root file system as an overlay of LOWERS directories, busybox in the last, and an upper one.
+ */
 void box_overlay(struct box *b, size_t lowers);
 void box_add_option(struct box *b, const char *destination, const char *option);
 struct dv_spec_mount *box_add_mount(struct box *b, const char *type, const char *source,

@@ -53,12 +53,14 @@ static void the_later_word_wins(void **state)
 static void finds_every_word(void **state)
 {
     static const char *const all[] = {
-        "async", "atime", "bind", "defaults", "dev", "diratime", "exec", "idmap", "noatime", "nodev",
-        "nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private",
-        "ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec", "ridmap", "rnoatime", "rnodev",
-        "rnodiratime", "rnoexec", "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro",
-        "rrw", "rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw",
-        "shared", "slave", "strictatime", "suid", "symfollow", "unbindable",
+        "async",      "atime",         "bind",        "defaults",    "dev",         "diratime",
+        "exec",       "idmap",         "noatime",     "nodev",       "nodiratime",  "noexec",
+        "norelatime", "nostrictatime", "nosuid",      "nosymfollow", "private",     "ratime",
+        "rbind",      "rdev",          "rdiratime",   "relatime",    "rexec",       "ridmap",
+        "rnoatime",   "rnodev",        "rnodiratime", "rnoexec",     "rnosuid",     "rnosymfollow",
+        "ro",         "rprivate",      "rrelatime",   "rro",         "rrw",         "rshared",
+        "rslave",     "rstrictatime",  "rsuid",       "rsymfollow",  "runbindable", "rw",
+        "shared",     "slave",         "strictatime", "suid",        "symfollow",   "unbindable",
     };
 
     (void)state;

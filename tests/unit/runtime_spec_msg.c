@@ -189,7 +189,8 @@ static void unknown_tags_are_skipped(void **state)
     dv_msg_done(&w);
 }
 
-/* A group that comes twice, with a longer list the second time: nothing is written past the first. */
+/* A group that comes twice, with a longer list the second time: nothing is written past the first.
+ */
 static void repeated_groups_replace_each_other(void **state)
 {
     struct dv_spec *back = NULL;

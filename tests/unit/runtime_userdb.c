@@ -137,7 +137,8 @@ static void links_stay_in_the_root(void **state)
     (void)state;
     assert_int_equal(symlinkat("/etc/passwd", root, "etc/link"), 0);
     assert_int_equal(symlinkat("../../../../etc/passwd", root, "etc/passwd"), 0);
-    assert_int_equal(resolve("daemon", NULL), -DV_E_INVALID); /* links to itself, not to the host's */
+    assert_int_equal(resolve("daemon", NULL),
+                     -DV_E_INVALID); /* links to itself, not to the host's */
     assert_int_equal(unlinkat(root, "etc/passwd", 0), 0);
     assert_int_equal(symlinkat("/proc/self/root/etc/passwd", root, "etc/passwd"), 0);
     assert_int_equal(resolve("daemon", NULL), -DV_E_INVALID);
