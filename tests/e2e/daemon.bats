@@ -237,11 +237,11 @@ INI
     two=$(second inspect -f '{{.NetworkSettings.IPAddress}}' same)
     [ -n "$one" ] && [ -n "$two" ] && [ "$one" != "$two" ]
     # No name of a kernel object is shared.
-    bridge=$(curl -sf --unix-socket "$T/second-run/davit.sock" http://d/networks/bridge |
-        jq -r '.Options["com.docker.network.bridge.name"]')
-    expect_match '^dv-[a-z2-7]{6}$' "$bridge"
+    instance=$(curl -sf --unix-socket "$T/second-run/davit.sock" http://d/info | jq -r .Davit.Instance)
+    expect_match '^[a-z2-7]{6}$' "$instance"
+    bridge=dv-$instance
     [ -d "/sys/class/net/$bridge" ] && [ -d "/sys/class/net/$T_BRIDGE" ]
-    nft list table inet "davit-${bridge#dv-}" >/dev/null
+    nft list table inet "davit-$instance" >/dev/null
     nft list table inet "$T_TABLE" >/dev/null
     # The end of one does not touch the other.
     second rm -f same
