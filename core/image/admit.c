@@ -1,4 +1,4 @@
-/* admit.c - a worker's description of an image, checked and made rows in one durable transaction. */
+/* admit.c - a worker's description of an image, checked and made rows in one transaction. */
 #include <stdio.h>
 
 #include "core/base/file.h"

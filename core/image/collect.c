@@ -46,7 +46,8 @@ static int remove_layer(struct dv_images *images, const char *chain, struct dv_e
         dv_error_clear(err);
         return 0;
     }
-    r = r < 0 ? r : dv_db_exec(images->db, err, "DELETE FROM layers WHERE chain_id = ?", "s", chain);
+    r = r < 0 ? r
+              : dv_db_exec(images->db, err, "DELETE FROM layers WHERE chain_id = ?", "s", chain);
     return r < 0 ? r : 1;
 }
 

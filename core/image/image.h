@@ -59,8 +59,8 @@ struct dv_image {
 void dv_image_free(struct dv_image *image);
 DV_DEFINE_AUTO(dv_image, dv_image_free);
 
-/* By reference, full id ("sha256:" optional) or unique id prefix. NOT_FOUND "No such image: x" (with
- * the tag as Docker prints it). */
+/* By reference, full id ("sha256:" optional) or unique id prefix. NOT_FOUND "No such image: x"
+ * (with the tag as Docker prints it). */
 DV_CHECK int dv_image_get(struct dv_images *images, const char *name, struct dv_image **ret,
                           struct dv_error *err);
 size_t dv_image_list(struct dv_images *images, struct dv_image ***ret); /* caller frees each */
@@ -87,8 +87,8 @@ DV_CHECK int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
 struct dv_image_import {
     const char *repository, *tag; /* may be NULL */
     const char *message;
-    struct dv_strv changes;       /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD
-                                   * STOPSIGNAL USER VOLUME WORKDIR */
+    struct dv_strv changes; /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD
+                             * STOPSIGNAL USER VOLUME WORKDIR */
     const char *platform;         /* "linux/arm64" or NULL */
 };
 DV_CHECK int dv_image_import(struct dv_images *images, int body_fd, int cancel_fd,
@@ -102,7 +102,8 @@ DV_CHECK int dv_image_import(struct dv_images *images, int body_fd, int cancel_f
 DV_CHECK int dv_workspace_create(struct dv_images *images, const char *workspace_id,
                                  const struct dv_image *image, const char **ret_driver,
                                  struct dv_error *err);
-/* Describe its mounts; the caller holds the lease. *RET is the caller's, as struct dv_spec owns it. */
+/* Describe its mounts; the caller holds the lease. *RET is the caller's, as struct dv_spec owns it.
+ */
 struct dv_spec_rootfs;
 DV_CHECK int dv_workspace_activate(struct dv_images *images, const char *driver,
                                    const char *workspace_id, struct dv_spec_rootfs **ret,

@@ -84,8 +84,8 @@ static int send_job(struct dv_images *images, const struct dv_image_job_spec *sp
     return r;
 }
 
-static int send_reply(const struct worker *worker, struct dv_msg_writer *reply, uint32_t seq, int fd,
-                      int result, const struct dv_error *failure, struct dv_error *err)
+static int send_reply(const struct worker *worker, struct dv_msg_writer *reply, uint32_t seq,
+                      int fd, int result, const struct dv_error *failure, struct dv_error *err)
 {
     int r;
 
@@ -96,12 +96,13 @@ static int send_reply(const struct worker *worker, struct dv_msg_writer *reply, 
         dv_msg_str(reply, DV_WT_MESSAGE, failure->msg);
     }
     r = dv_msg_end(reply, err);
-    return r < 0 ? r : dv_sock_send(worker->sock_fd, reply, &fd, fd >= 0 && result == 0 ? 1 : 0, err);
+    return r < 0 ? r
+                 : dv_sock_send(worker->sock_fd, reply, &fd, fd >= 0 && result == 0 ? 1 : 0, err);
 }
 
 /* One message. A question that fails is the worker's to report; the rest ends the job. */
-static int serve_one(struct dv_image_job *job, const struct worker *worker, struct dv_packet *packet,
-                     struct dv_error *err)
+static int serve_one(struct dv_image_job *job, const struct worker *worker,
+                     struct dv_packet *packet, struct dv_error *err)
 {
     struct dv_msg_writer reply = { 0 };
     struct dv_error failure = { 0 };
@@ -174,13 +175,14 @@ static int run(struct dv_image_job *job, struct dv_error *err)
     r = talk(job, &worker, err);
     info = end_worker(&worker);
     if (r < 0 && !job->done && r != -DV_E_CANCELED && info.si_code != CLD_EXITED)
-        r = dv_fail(err, DV_E_INTERNAL, "davit-worker was killed by signal %d in the middle of '%s'",
-                    info.si_status, job->spec->name);
+        r = dv_fail(err, DV_E_INTERNAL,
+                    "davit-worker was killed by signal %d in the middle of '%s'", info.si_status,
+                    job->spec->name);
     return r;
 }
 
-int dv_image_job_run(struct dv_images *images, const struct dv_image_job_spec *spec, char answer[72],
-                     struct dv_error *err)
+int dv_image_job_run(struct dv_images *images, const struct dv_image_job_spec *spec,
+                     char answer[72], struct dv_error *err)
 {
     struct dv_image_job job = { .images = images, .spec = spec };
     struct dv_error ignored = { 0 };

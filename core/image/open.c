@@ -119,7 +119,8 @@ void dv_images_driver_status(struct dv_images *images, struct dv_strv *keys, str
     if (!ops->status || dv_call_result(&call, ops->status(driver->self, &call, &rows)) < 0)
         return;
     for (i = 0; i < rows.n; i++)
-        if (dv_strv_add(keys, rows.items[i].key) < 0 || dv_strv_add(values, rows.items[i].value) < 0)
+        if (dv_strv_add(keys, rows.items[i].key) < 0 ||
+            dv_strv_add(values, rows.items[i].value) < 0)
             break;
     if (keys->n > values->n) /* out of memory between the two: keep pairs */
         free(keys->items[--keys->n]), keys->items[keys->n] = NULL;

@@ -76,8 +76,8 @@ static int check_conflicts(struct removal *rm, bool soft, bool refs)
 static int untag(struct removal *rm, const char *canonical)
 {
     int r = dv_db_exec(rm->images->db, rm->err,
-                       "DELETE FROM image_refs WHERE reference = ? AND image_id = ?", "ss", canonical,
-                       rm->found.id);
+                       "DELETE FROM image_refs WHERE reference = ? AND image_id = ?", "ss",
+                       canonical, rm->found.id);
 
     r = r < 0 ? r : record(rm, true, dv_ref_familiar(canonical));
     if (r == 0)
@@ -159,9 +159,11 @@ static int remove_by_name(struct removal *rm)
     if (!rm->force && rm->refs.n <= 1 && rm->in_use) {
         user = rm->in_use(rm->arg, rm->found.id, &running);
         if (user)
-            return dv_fail(rm->err, DV_E_CONFLICT, "conflict: unable to remove repository reference "
-                           "\"%s\" (must force) - container %.*s is using its referenced image %.*s",
-                           rm->name, SHORT_ID, user, SHORT_ID, short_id(rm->found.id));
+            return dv_fail(
+                rm->err, DV_E_CONFLICT,
+                "conflict: unable to remove repository reference "
+                "\"%s\" (must force) - container %.*s is using its referenced image %.*s",
+                rm->name, SHORT_ID, user, SHORT_ID, short_id(rm->found.id));
     }
     r = untag(rm, rm->found.ref);
     r = r < 0 ? r : read_refs(rm);

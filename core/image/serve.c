@@ -1,7 +1,7 @@
 /* serve.c - davitd's answers to the questions of a davit-worker.
  *
- * The worker has met outside data, so each field is checked; what it asks for concerns only what its
- * own job holds: keys of layers and blobs, and workspaces that it was given. */
+ * The worker has met outside data, so each field is checked; what it asks for concerns only what
+ * its own job holds: keys of layers and blobs, and workspaces that it was given. */
 #include <stdio.h>
 
 #include "core/base/id.h"

@@ -159,25 +159,36 @@ struct index {
     size_t cap;
 };
 static const struct dv_json_field platform_fields[] = {
-    { .key = "architecture", .type = DV_JSON_STR, .offset = offsetof(struct platform, architecture) },
-    { .key = "os", .type = DV_JSON_STR, .offset = offsetof(struct platform, os) },
-    { .key = "variant", .type = DV_JSON_STR, .offset = offsetof(struct platform, variant),
-      .flags = DV_JSON_OMITEMPTY },
+    {.key = "architecture", .type = DV_JSON_STR, .offset = offsetof(struct platform, architecture)},
+    {.key = "os", .type = DV_JSON_STR, .offset = offsetof(struct platform, os)},
+    {.key = "variant",
+     .type = DV_JSON_STR,
+     .offset = offsetof(struct platform, variant),
+     .flags = DV_JSON_OMITEMPTY},
 };
 static const struct dv_json_field entry_fields[] = {
-    { .key = "mediaType", .type = DV_JSON_STR, .offset = offsetof(struct index_entry, media_type) },
-    { .key = "digest", .type = DV_JSON_STR, .offset = offsetof(struct index_entry, digest) },
-    { .key = "size", .type = DV_JSON_U64, .offset = offsetof(struct index_entry, size) },
-    { .key = "platform", .type = DV_JSON_OBJ, .offset = offsetof(struct index_entry, platform),
-      .sub = platform_fields, .n_sub = N(platform_fields) },
-    { .key = "annotations", .type = DV_JSON_MAP, .offset = offsetof(struct index_entry, annotations),
-      .flags = DV_JSON_OMITEMPTY },
+    {.key = "mediaType", .type = DV_JSON_STR, .offset = offsetof(struct index_entry, media_type)},
+    {.key = "digest", .type = DV_JSON_STR, .offset = offsetof(struct index_entry, digest)},
+    {.key = "size", .type = DV_JSON_U64, .offset = offsetof(struct index_entry, size)},
+    {.key = "platform",
+     .type = DV_JSON_OBJ,
+     .offset = offsetof(struct index_entry, platform),
+     .sub = platform_fields,
+     .n_sub = N(platform_fields)},
+    {.key = "annotations",
+     .type = DV_JSON_MAP,
+     .offset = offsetof(struct index_entry, annotations),
+     .flags = DV_JSON_OMITEMPTY},
 };
 static const struct dv_json_field index_fields[] = {
-    { .key = "schemaVersion", .type = DV_JSON_U64, .offset = offsetof(struct index, schema_version) },
-    { .key = "mediaType", .type = DV_JSON_STR, .offset = offsetof(struct index, media_type) },
-    { .key = "manifests", .type = DV_JSON_ARRAY, .offset = offsetof(struct index, manifests),
-      .sub = entry_fields, .n_sub = N(entry_fields), .sub_size = sizeof(struct index_entry) },
+    {.key = "schemaVersion", .type = DV_JSON_U64, .offset = offsetof(struct index, schema_version)},
+    {.key = "mediaType", .type = DV_JSON_STR, .offset = offsetof(struct index, media_type)},
+    {.key = "manifests",
+     .type = DV_JSON_ARRAY,
+     .offset = offsetof(struct index, manifests),
+     .sub = entry_fields,
+     .n_sub = N(entry_fields),
+     .sub_size = sizeof(struct index_entry)},
 };
 
 /* "os/arch[/variant]" as the images table has it. */
@@ -251,7 +262,8 @@ static int write_index(struct dv_images *images, struct index *index, struct dv_
     text = doc ? dv_json_text(doc) : NULL;
     if (!text)
         return dv_fail(err, DV_E_NO_MEMORY, "out of memory for index.json");
-    return dv_file_replace(images->dir_fd, "index.json", text, strlen(text), 0600, DV_VOLATILE, err);
+    return dv_file_replace(images->dir_fd, "index.json", text, strlen(text), 0600, DV_VOLATILE,
+                           err);
 }
 
 void dv_store_write_index(struct dv_images *images)

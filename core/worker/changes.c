@@ -1,4 +1,5 @@
-/* changes.c - Dockerfile instructions applied to an image config, as docker import and commit do. */
+/* changes.c - Dockerfile instructions applied to an image config, as docker import and commit do.
+ */
 #include "core/worker/changes.h"
 
 #include <ctype.h>

@@ -82,7 +82,8 @@ static int check(const struct dv_image_config *c, struct dv_error *err)
     int r;
 
     r = check_kind(c->config.volumes, json_type_object, "config.Volumes", err);
-    r = r < 0 ? r : check_kind(c->config.exposed_ports, json_type_object, "config.ExposedPorts", err);
+    r = r < 0 ? r
+              : check_kind(c->config.exposed_ports, json_type_object, "config.ExposedPorts", err);
     r = r < 0 ? r : check_kind(c->config.healthcheck, json_type_object, "config.Healthcheck", err);
     r = r < 0 ? r : check_kind(c->history, json_type_array, "history", err);
     if (r < 0)
@@ -94,8 +95,8 @@ static int check(const struct dv_image_config *c, struct dv_error *err)
                        c->rootfs.diff_ids.n, DV_MAX_LAYERS);
     for (i = 0; i < c->rootfs.diff_ids.n; i++)
         if (!dv_is_digest(c->rootfs.diff_ids.items[i]))
-            return dv_fail(err, DV_E_INVALID, "rootfs.diff_ids[%zu]: '%.80s' is no sha256 digest", i,
-                           c->rootfs.diff_ids.items[i]);
+            return dv_fail(err, DV_E_INVALID, "rootfs.diff_ids[%zu]: '%.80s' is no sha256 digest",
+                           i, c->rootfs.diff_ids.items[i]);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* image_config.h - an image's config as a C struct (OCI image-spec, config.md; with Docker's own
- * additions), for the worker, which checks what came, and for davitd, which reads what was checked. */
+ * additions), for the worker, which checks what came, and for davitd, which reads what was checked.
+ */
 #pragma once
 
 #include "core/base/json.h"

@@ -32,7 +32,8 @@ static int set_platform(struct dv_image_config *config, const char *platform, st
         return dv_fail(err, DV_E_INVALID, "platform '%.100s': only linux images can be imported",
                        platform);
     r = set(&config->os, "linux", err);
-    r = r < 0 ? r : set(&config->architecture, parts.n > 1 ? parts.items[1] : dv_machine_arch(), err);
+    r = r < 0 ? r
+              : set(&config->architecture, parts.n > 1 ? parts.items[1] : dv_machine_arch(), err);
     if (r == 0 && parts.n > 2)
         r = set(&config->variant, parts.items[2], err);
     return r;

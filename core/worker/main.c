@@ -15,8 +15,8 @@
 #include "core/worker/spool.h"
 
 #ifdef __SANITIZE_ADDRESS__
-/* The leak check attaches to its own process, which the sandbox forbids; the tests of the parts look
- * for leaks without one. */
+/* The leak check attaches to its own process, which the sandbox forbids; the tests of the parts
+ * look for leaks without one. */
 const char *__asan_default_options(void);
 __attribute__((visibility("default"))) const char *__asan_default_options(void)
 {

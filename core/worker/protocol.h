@@ -1,9 +1,10 @@
-/* protocol.h - what davitd and a davit-worker say to each other, over SOCK_SEQPACKET (core/base/msg.h).
+/* protocol.h - what davitd and a davit-worker say to each other, over SOCK_SEQPACKET
+ * (core/base/msg.h).
  *
  * The worker is born with the socket as descriptor DV_WORKER_FD and nothing else but /dev/null and
  * the log. davitd sends DV_W_JOB first; then the worker asks and davitd answers each question with
- * DV_W_REPLY of the same seq: a code and message, or the fields and descriptors named below. The last
- * word is the worker's DV_W_RESULT. davitd gives up by DV_W_CANCEL or by closing the socket.
+ * DV_W_REPLY of the same seq: a code and message, or the fields and descriptors named below. The
+ * last word is the worker's DV_W_RESULT. davitd gives up by DV_W_CANCEL or by closing the socket.
  *
  * davitd checks every field as it checks a request: the worker has met outside data. */
 #pragma once

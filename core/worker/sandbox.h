@@ -3,7 +3,9 @@
 
 #include "core/base/error.h"
 
-enum dv_sandbox_flags { DV_SANDBOX_NETWORK = 1 }; /* keep the network: the job talks to a registry */
+enum dv_sandbox_flags {
+    DV_SANDBOX_NETWORK = 1
+}; /* keep the network: the job talks to a registry */
 
 /* For the whole process, for good: an empty root directory, an empty network namespace, the
  * capabilities that unpacking needs and no more, no new privileges, a system call filter. Load

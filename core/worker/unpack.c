@@ -105,7 +105,8 @@ static int open_dir_at(int dir_fd, const char *name)
     return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Make the directory NAME of DIR_FD, which nothing or a whiteout stands for. CLEAN: for messages. */
+/* Make the directory NAME of DIR_FD, which nothing or a whiteout stands for. CLEAN: for messages.
+ */
 static int make_parent(struct unpack *u, int dir_fd, const char *name, const char *clean)
 {
     dv_autoclose int fd = -1;
@@ -219,8 +220,8 @@ static bool xattr_allowed(const char *name)
     return dv_starts(name, "user.") && !dv_starts(name, "user.overlay.");
 }
 
-/* FD, or where it is -1 the last part in its directory, which is not followed. A file system without
- * attributes, and kinds of files that cannot have them, do without, as with Docker. */
+/* FD, or where it is -1 the last part in its directory, which is not followed. A file system
+ * without attributes, and kinds of files that cannot have them, do without, as with Docker. */
 static int set_xattrs(struct unpack *u, const struct item *it, int fd)
 {
     const char *name;
@@ -530,7 +531,8 @@ static int put_marker(struct unpack *u, struct item *it)
 
 /* ---- the archive ---- */
 
-/* Make room for the entry; a directory under a directory stays. OLD: what there was, if *RET_THERE. */
+/* Make room for the entry; a directory under a directory stays. OLD: what there was, if *RET_THERE.
+ */
 static int make_room(struct unpack *u, struct item *it, struct stat *old, bool *ret_there)
 {
     bool is_dir = archive_entry_filetype(it->entry) == AE_IFDIR &&

@@ -1,4 +1,5 @@
-/* image_store.c - load, import, tag, rmi and workspaces with the real worker and the real drivers. */
+/* image_store.c - load, import, tag, rmi and workspaces with the real worker and the real drivers.
+ */
 #include "plugin_helper.h"
 
 #include <dirent.h>
@@ -224,9 +225,9 @@ static void put_old(struct tar *t, const struct test_image *i, const char *prefi
 
     snprintf(name, sizeof(name), "%s.json", i->id + 7);
     tar_add(t, name, '-', i->config);
-    at = (size_t)snprintf(text, sizeof(text), "[{\"Config\":\"%s\",\"RepoTags\":%s%s%s,\"Layers\":[",
-                          name, i->name ? "[\"" : "null", i->name ? i->name : "",
-                          i->name ? "\"]" : "");
+    at = (size_t)snprintf(text, sizeof(text),
+                          "[{\"Config\":\"%s\",\"RepoTags\":%s%s%s,\"Layers\":[", name,
+                          i->name ? "[\"" : "null", i->name ? i->name : "", i->name ? "\"]" : "");
     for (k = 0; k < i->n; k++) {
         snprintf(name, sizeof(name), "%sreal%zu/layer.tar", prefix, k);
         tar_add(t, name, '-', i->layers[k].data, .text_len = i->layers[k].len);
@@ -255,10 +256,13 @@ static void put_oci_image(struct tar *t, const struct test_image *i, char manife
     size_t k, at;
 
     put_blob(t, i->id, i->config, strlen(i->config));
-    at = (size_t)snprintf(text, sizeof(text), "{\"schemaVersion\":2,\"mediaType\":"
-                          "\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":"
-                          "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\","
-                          "\"size\":%zu},\"layers\":[", i->id, strlen(i->config));
+    at =
+        (size_t)snprintf(text, sizeof(text),
+                         "{\"schemaVersion\":2,\"mediaType\":"
+                         "\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":"
+                         "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\","
+                         "\"size\":%zu},\"layers\":[",
+                         i->id, strlen(i->config));
     for (k = 0; k < i->n; k++) {
         put_blob(t, i->diff[k], i->layers[k].data, i->layers[k].len);
         at += (size_t)snprintf(text + at, sizeof(text) - at, "%s{\"mediaType\":"
@@ -375,9 +379,11 @@ static void assert_empty_store(void)
     assert_int_equal(count("overlay/work"), 0);
     assert_int_equal(count("vfs/layers"), 0);
     assert_int_equal(count("vfs/work"), 0);
-    assert_int_equal(count_rows("SELECT (SELECT COUNT(*) FROM images) + (SELECT COUNT(*) FROM layers)"
-                                " + (SELECT COUNT(*) FROM blobs) + (SELECT COUNT(*) FROM"
-                                " layer_storage) + (SELECT COUNT(*) FROM intents)"), 0);
+    assert_int_equal(
+        count_rows("SELECT (SELECT COUNT(*) FROM images) + (SELECT COUNT(*) FROM layers)"
+                   " + (SELECT COUNT(*) FROM blobs) + (SELECT COUNT(*) FROM"
+                   " layer_storage) + (SELECT COUNT(*) FROM intents)"),
+        0);
 }
 
 static char *index_text(void)
@@ -562,9 +568,10 @@ static void loads_both_files_of_a_newer_save(void **state)
     tar_begin(&t, "zstd");
     put_oci_image(&t, &i, manifest, &size);
     put_index(&t, "v2", manifest, size, "", "");
-    snprintf(text, sizeof(text), "[{\"Config\":\"blobs/sha256/%.64s\",\"RepoTags\":"
-             "[\"app:v2\",\"b:x\"],\"Layers\":[\"blobs/sha256/%.64s\",\"blobs/sha256/%.64s\"]}]", i.id + 7, i.diff[0] + 7,
-             i.diff[1] + 7);
+    snprintf(text, sizeof(text),
+             "[{\"Config\":\"blobs/sha256/%.64s\",\"RepoTags\":"
+             "[\"app:v2\",\"b:x\"],\"Layers\":[\"blobs/sha256/%.64s\",\"blobs/sha256/%.64s\"]}]",
+             i.id + 7, i.diff[0] + 7, i.diff[1] + 7);
     tar_add(&t, "manifest.json", '-', text);
     tar_end(&t);
     load_ok(&t);
@@ -693,8 +700,10 @@ static void moves_a_name_and_shares_layers(void **state)
     load_old(&a, NULL);
     said[0] = 0;
     load_old(&b, NULL);
-    snprintf(want, sizeof(want), "The image app:v1 already exists, renaming the old one with ID %s to "
-             "empty string\nLoaded image: app:v1\n", a.id);
+    snprintf(want, sizeof(want),
+             "The image app:v1 already exists, renaming the old one with ID %s to "
+             "empty string\nLoaded image: app:v1\n",
+             a.id);
     assert_string_equal(said, want);
     assert_int_equal(count_rows("SELECT COUNT(*) FROM layers"), 3); /* the base is shared */
     remove_ok(a.id, false);
@@ -884,7 +893,8 @@ static void cancel_ends_a_load_that_waits(void **state)
     assert_int_equal(pipe2(p, O_CLOEXEC), 0);
     assert_int_equal(pipe2(cancel, O_CLOEXEC), 0);
     assert_int_equal(write(cancel[1], "x", 1), 1);
-    assert_int_equal(dv_image_load(images, p[0], cancel[0], on_message, NULL, &err), -DV_E_CANCELED);
+    assert_int_equal(dv_image_load(images, p[0], cancel[0], on_message, NULL, &err),
+                     -DV_E_CANCELED);
     close(p[0]);
     close(p[1]);
     close(cancel[0]);

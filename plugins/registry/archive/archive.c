@@ -98,12 +98,13 @@ int32_t make_layers(struct source *s, struct dv_call *c, struct image *image, si
     return 0;
 }
 
-/* "sha256:<hex>" of a name "blobs/sha256/<hex>", or of an old docker save's "<hex>.json" (the digest
- * of the config is its name there); NULL for others. */
+/* "sha256:<hex>" of a name "blobs/sha256/<hex>", or of an old docker save's "<hex>.json" (the
+ * digest of the config is its name there); NULL for others. */
 static char *digest_of_name(const char *name)
 {
     static const char blobs[] = "blobs/sha256/";
-    const char *hex = strncmp(name, blobs, sizeof(blobs) - 1) == 0 ? name + sizeof(blobs) - 1 : name;
+    const char *hex =
+        strncmp(name, blobs, sizeof(blobs) - 1) == 0 ? name + sizeof(blobs) - 1 : name;
     const char *end = hex == name ? ".json" : "";
     char *digest;
 

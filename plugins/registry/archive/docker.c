@@ -71,8 +71,9 @@ int32_t read_docker(struct source *s, struct dv_call *c, const struct file *mani
     for (i = 0; i < n && r == 0; i++) {
         json_object *obj = json_object_array_get_idx(list, i);
 
-        r = json_object_is_type(obj, json_type_object) ?
-                read_one(s, c, obj) : fail(s, c, DV_E_INVALID, "manifest.json[%zu] is no object", i);
+        r = json_object_is_type(obj, json_type_object)
+                ? read_one(s, c, obj)
+                : fail(s, c, DV_E_INVALID, "manifest.json[%zu] is no object", i);
     }
     json_object_put(list);
     return r;

@@ -1,4 +1,5 @@
-/* oci.c - the index.json of an OCI image layout (OCI image-spec, image-layout.md, image-index.md). */
+/* oci.c - the index.json of an OCI image layout (OCI image-spec, image-layout.md, image-index.md).
+ */
 #include "archive.h"
 
 #include <stdio.h>
@@ -81,7 +82,7 @@ static void tell_left_out(struct source *s, const char *digest, json_object *pla
     snprintf(text, sizeof(text), "it is for %.40s/%.40s, this machine is linux/%s", os ? os : "?",
              arch ? arch : "?", machine_arch());
     kv.value = text;
-    s->host->event(s->host->self, "Left out", digest, &attrs);
+    s->host->event(s->host->self, "Left out", digest ? digest : "?", &attrs);
 }
 
 /* ---- descriptors ---- */
@@ -193,7 +194,7 @@ static int32_t read_descriptor(struct source *s, struct dv_call *c, json_object 
     if (kind == KIND_OTHER)
         return 0; /* an artifact of some other kind */
     if (platform && !fits(platform)) {
-        tell_left_out(s, digest ? digest : "?", platform);
+        tell_left_out(s, digest, platform);
         return 0;
     }
     if (!f)
@@ -218,8 +219,15 @@ static int32_t read_index(struct source *s, struct dv_call *c, const struct file
     list = json_object_object_get(doc, "manifests");
     n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     /* The entries of an inner index are one image for several machines: the first that fits. */
-    for (i = 0; i < n && r == 0 && (depth == 0 || s->n_images == before); i++)
-        r = read_descriptor(s, c, json_object_array_get_idx(list, i), outer_name, depth);
+    for (i = 0; i < n && r == 0; i++) {
+        json_object *desc = json_object_array_get_idx(list, i);
+        json_object *platform = json_object_object_get(desc, "platform");
+
+        if (depth == 0 || s->n_images == before)
+            r = read_descriptor(s, c, desc, outer_name, depth);
+        else if (platform && !fits(platform))
+            tell_left_out(s, json_text(desc, "digest"), platform);
+    }
     json_object_put(doc);
     return r;
 }
