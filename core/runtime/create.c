@@ -120,6 +120,33 @@ _Noreturn void dv_child_finish(struct dv_child *c, int r, struct dv_error *err)
 
 /* ---- parent ---- */
 
+static bool is_absolute(const char *path)
+{
+    return path && path[0] == '/';
+}
+
+/* What the rest takes for granted of a message that came from another process. */
+static int check_spec(const struct dv_spec *spec, struct dv_error *err)
+{
+    for (size_t i = 0; i < spec->n_rootfs; i++) {
+        if (dv_empty(spec->rootfs[i].type))
+            return dv_fail(err, DV_E_INVALID, "the root file system has no type");
+        for (size_t k = 0; k < spec->rootfs[i].n_params; k++)
+            if (dv_empty(spec->rootfs[i].params[k].key))
+                return dv_fail(err, DV_E_INVALID, "a mount parameter has no key");
+    }
+    for (size_t i = 0; i < spec->n_mounts; i++)
+        if (!is_absolute(spec->mounts[i].destination) || dv_empty(spec->mounts[i].type))
+            return dv_fail(err, DV_E_INVALID,
+                           "mount at '%s' needs an absolute destination and a type",
+                           spec->mounts[i].destination ? spec->mounts[i].destination : "");
+    for (size_t i = 0; i < spec->n_devices; i++)
+        if (!is_absolute(spec->devices[i].path))
+            return dv_fail(err, DV_E_INVALID, "device path '%s' is not absolute",
+                           spec->devices[i].path ? spec->devices[i].path : "");
+    return 0;
+}
+
 /* Namespaces that are not simply new or the host's: what can be done, and where. */
 static int check_namespaces(const struct dv_spec *spec, const struct dv_runtime_fds *fds,
                             struct dv_error *err)
@@ -247,8 +274,10 @@ int dv_runtime_create(const struct dv_spec *spec, const struct dv_runtime_fds *f
                             .pty_master = -1 };
     struct dv_spawned s = { .pidfd = -1, .sync_fd = -1, .child_sync_fd = -1 };
     struct dv_prep prep;
-    int r = check_namespaces(spec, fds, err);
+    int r = check_spec(spec, err);
 
+    if (r == 0)
+        r = check_namespaces(spec, fds, err);
     if (r < 0)
         return r;
     r = dv_prep_build(spec, fds, &prep, err);

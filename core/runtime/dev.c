@@ -138,8 +138,8 @@ static int make_links(int dev_fd, struct dv_error *err)
 /* What the terminal is bound onto later, when /dev may be read-only. */
 static int make_console(int dev_fd, struct dv_error *err)
 {
-    dv_autoclose int fd = openat(dev_fd, "console", O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC,
-                                 0666);
+    dv_autoclose int fd =
+        openat(dev_fd, "console", O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0666);
 
     if (fd < 0 && errno != EEXIST)
         return dv_fail_errno(err, DV_E_INTERNAL, "make /dev/console");

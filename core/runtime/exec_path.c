@@ -91,7 +91,8 @@ static int find_program(const char *name, const char *path, char *ret, size_t si
             return 0;
         at += n;
     }
-    return dv_fail(err, DV_E_NOT_FOUND, "exec: \"%.400s\": executable file not found in $PATH", name);
+    return dv_fail(err, DV_E_NOT_FOUND, "exec: \"%.400s\": executable file not found in $PATH",
+                   name);
 }
 
 /* args, or the bundled init in front of them. */

@@ -66,7 +66,7 @@ DV_CHECK int dv_rootfs_build(const struct dv_spec *spec, enum dv_rootfs_way way,
 
 struct dv_prep {
     int root;                                    /* detached mounts, -1 = none */
-    int *mounts;                                 /* one for each of spec->mounts; -1: child's work */
+    int *mounts; /* one for each of spec->mounts; -1: child's work */
     struct {
         int tree;
         char name[64];                           /* "cpu,cpuacct" */

@@ -20,7 +20,8 @@ int dv_child_target(struct dv_child *c, const char *path, bool is_file, bool *re
         fd = dv_make_in_root(c->root_fd, path, is_file);
     if (fd < 0 && errno == EROFS)
         return dv_fail(err, DV_E_INVALID,
-                       "create mountpoint %s: the file system is read-only and has none there", path);
+                       "create mountpoint %s: the file system is read-only and has none there",
+                       path);
     if (fd < 0)
         return dv_fail_errno(err, DV_E_INTERNAL, "create mountpoint %s", path);
     *ret = fd;
@@ -96,7 +97,8 @@ static int mount_cgroups(struct dv_child *c, const struct dv_mount_opts *o, int 
 
     if (prep->cgroup2)
         return attach(prep->cgroups[0].tree, target_fd, err);
-    r = dv_fs_new("tmpfs", "cgroup", data, N(data), o->set & ~(uint64_t)MOUNT_ATTR_RDONLY, &fd, err);
+    r = dv_fs_new("tmpfs", "cgroup", data, N(data), o->set & ~(uint64_t)MOUNT_ATTR_RDONLY, &fd,
+                  err);
     if (r == 0)
         r = attach(fd, target_fd, err);
     if (r == 0)
@@ -162,8 +164,8 @@ static int mount_fs(struct dv_child *c, const struct dv_spec_mount *m, struct dv
         drop_unmapped_gid(c->spec, o);
     if (is_dev_tmpfs(m)) /* its nodes are made first; dv_child_dev() closes it */
         o->set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
-    r = dv_fs_new(m->type, dv_empty(m->source) ? m->type : m->source, o->data, o->n_data, o->set, &fd,
-                  err);
+    r = dv_fs_new(m->type, dv_empty(m->source) ? m->type : m->source, o->data, o->n_data, o->set,
+                  &fd, err);
     if (r == 0)
         r = attach(fd, target_fd, err);
     if (r == 0 && o->propagation) {
@@ -183,8 +185,6 @@ static int mount_one(struct dv_child *c, size_t i, struct dv_error *err)
     bool existed;
     int r;
 
-    if (!m->type)
-        return dv_fail(err, DV_E_INVALID, "the mount has no type");
     r = dv_child_target(c, m->destination, m->make_source_file, &existed, &target_fd, err);
     if (r < 0)
         return r;
@@ -205,7 +205,7 @@ static int mount_all(struct dv_child *c, struct dv_error *err)
         int r = mount_one(c, i, err);
 
         if (r < 0)
-            return dv_wrap(err, "mount %s%s%s at %s", m->type ? m->type : "",
+            return dv_wrap(err, "mount %s%s%s at %s", m->type,
                            dv_empty(m->source) ? "" : " ", m->source ? m->source : "",
                            m->destination);
     }

@@ -77,7 +77,8 @@ int dv_spawned_clone(struct dv_spawned *s, uint64_t flags, int cgroup_dir, struc
         args.cgroup = (uint64_t)cgroup_dir;
     }
     s->pid = dv_sys_clone3(&args);
-    if (s->pid < 0 && s->placed) { /* a group of v1, or one that takes no process: by writing then */
+    if (s->pid < 0 &&
+        s->placed) { /* a group of v1, or one that takes no process: by writing then */
         s->placed = false;
         args.flags &= ~DV_CLONE_INTO_CGROUP;
         args.cgroup = 0;
@@ -115,8 +116,9 @@ static int attach_cgroups(const struct dv_spawned *s, const struct dv_runtime_fd
             done = write(fds->cgroup_procs[i], pid, (size_t)n);
         while (done < 0 && errno == EINTR);
         if (done < 0)
-            return dv_fail_errno(err, DV_E_INTERNAL, "put the process into control group %zu of %zu",
-                                 i + 1, fds->n_cgroup_procs);
+            return dv_fail_errno(err, DV_E_INTERNAL,
+                                 "put the process into control group %zu of %zu", i + 1,
+                                 fds->n_cgroup_procs);
     }
     return 0;
 }
@@ -269,7 +271,8 @@ int dv_spawned_go(int sync_fd, struct dv_error *err)
     return r > 0 && m.kind == DV_SYNC_ERROR ? child_error(&m, err) : 0;
 }
 
-/* A process that fails dies, and then what we do to it fails too: the first cause is what it said. */
+/* A process that fails dies, and then what we do to it fails too: the first cause is what it said.
+ */
 static void prefer_last_words(struct dv_spawned *s, struct dv_error *err)
 {
     struct dv_sync m;

@@ -11,7 +11,8 @@ static bool is_missing(int error)
     return error == ENOENT || error == ENOTDIR;
 }
 
-/* One empty directory serves all: the first is a file system, the others are clones of its mount. */
+/* One empty directory serves all: the first is a file system, the others are clones of its mount.
+ */
 static int empty_tree(int *empty_fd, struct dv_error *err)
 {
     static const char *const data[] = { "mode=755" };

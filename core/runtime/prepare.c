@@ -28,7 +28,7 @@ static const char *host_instance(const struct dv_spec *spec, const struct dv_spe
     for (size_t i = 0; spec->ns[DV_NS_USER].wanted && i < N(owned); i++) {
         const struct dv_spec_ns *ns = &spec->ns[owned[i].ns];
 
-        if (m->type && dv_streq(m->type, owned[i].type) && (!ns->wanted || ns->fd_index >= 0))
+        if (dv_streq(m->type, owned[i].type) && (!ns->wanted || ns->fd_index >= 0))
             return owned[i].host_path;
     }
     return NULL;
@@ -65,16 +65,13 @@ static int prepare_mount(const struct dv_spec *spec, const struct dv_spec_mount 
     struct dv_mount_opts o;
     int r;
 
-    if (dv_empty(m->destination) || m->destination[0] != '/')
-        return dv_fail(err, DV_E_INVALID, "mount destination '%s' is not absolute",
-                       m->destination ? m->destination : "");
     r = dv_mount_opts_parse(&m->options, &o, err);
     if (r < 0)
         return dv_wrap(err, "mount %s", m->destination);
     if (source) {
         o.bind_rec = true;
         o.rec_set |= o.set; /* also what lies below */
-    } else if (o.bind || (m->type && dv_streq(m->type, "bind"))) {
+    } else if (o.bind || dv_streq(m->type, "bind")) {
         source = m->source;
     } else {
         return 0;
@@ -175,7 +172,7 @@ static int prepare_mounts(struct dv_prep *prep, const struct dv_spec *spec,
     for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
         const struct dv_spec_mount *m = &spec->mounts[i];
 
-        if (m->type && (dv_streq(m->type, "cgroup") || dv_streq(m->type, "cgroup2")))
+        if (dv_streq(m->type, "cgroup") || dv_streq(m->type, "cgroup2"))
             r = prepare_cgroups(prep, spec, fds, m, err);
         else
             r = prepare_mount(spec, m, prep->userns, &prep->mounts[i], err);

@@ -29,8 +29,9 @@ enum {
 /* The multiplexer of the container's own devpts; nothing else that may lie there. */
 static int open_ptmx(struct dv_child *c, struct dv_error *err)
 {
-    dv_autoclose int fd = dv_open_in_root(c->root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK,
-                                          /* mode */ 0);
+    dv_autoclose int fd =
+        dv_open_in_root(c->root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK,
+                        /* mode */ 0);
     struct stat st;
     struct statfs fs;
 
@@ -89,8 +90,8 @@ static int open_terminal(struct dv_child *c, int *ret_slave, struct dv_error *er
 
 /* ---- streams ---- */
 
-/* A user who is not root may open /dev/stdout again. Files of others are left: changing the owner of
- * a bound-in file would be a surprise, and a refusal harmless. */
+/* A user who is not root may open /dev/stdout again. Files of others are left: changing the owner
+ * of a bound-in file would be a surprise, and a refusal harmless. */
 static void give_stream(int fd, uint32_t uid)
 {
     struct stat st;
@@ -151,7 +152,8 @@ static int enter_cwd(struct dv_child *c, struct dv_error *err)
         int error = errno;
         char prefix[512];
 
-        snprintf(prefix, sizeof(prefix), "chdir to cwd (\"%.400s\") set in config.json failed", cwd);
+        snprintf(prefix, sizeof(prefix), "chdir to cwd (\"%.400s\") set in config.json failed",
+                 cwd);
         return dv_child_fail_text(err, error, prefix);
     }
     return 0;

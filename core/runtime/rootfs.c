@@ -1,5 +1,4 @@
-/* rootfs.c - the container's root file system, built detached: it is in no mount namespace until the
- * container's own takes it. */
+/* rootfs.c - the container's root file system, built detached: in no mount namespace yet. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,8 +345,9 @@ static const char *first_path(const struct build *b)
 
 static unsigned long classic_flags(uint64_t attrs)
 {
-    return (attrs & MOUNT_ATTR_RDONLY ? MS_RDONLY : 0) | (attrs & MOUNT_ATTR_NOSUID ? MS_NOSUID : 0) |
-           (attrs & MOUNT_ATTR_NODEV ? MS_NODEV : 0) | (attrs & MOUNT_ATTR_NOEXEC ? MS_NOEXEC : 0) |
+    return (attrs & MOUNT_ATTR_RDONLY ? MS_RDONLY : 0) |
+           (attrs & MOUNT_ATTR_NOSUID ? MS_NOSUID : 0) | (attrs & MOUNT_ATTR_NODEV ? MS_NODEV : 0) |
+           (attrs & MOUNT_ATTR_NOEXEC ? MS_NOEXEC : 0) |
            (attrs & MOUNT_ATTR_NOATIME ? MS_NOATIME : 0);
 }
 
@@ -361,7 +361,8 @@ static int mount_classic(struct build *b)
 
     if (!place)
         return dv_fail(b->err, DV_E_INVALID, "the root file system has no layer");
-    if (dv_sys_unshare(CLONE_NEWNS) < 0 || dv_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    if (dv_sys_unshare(CLONE_NEWNS) < 0 ||
+        dv_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return dv_fail_errno(b->err, DV_E_INTERNAL, "make a private mount namespace");
     r = reopen_plain(b);
     if (r == 0)

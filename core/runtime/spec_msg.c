@@ -191,7 +191,8 @@ static int decode_text(const struct dv_field *field, const struct dv_spec_field 
     if (r < 0)
         return r;
     if (strlen(text) >= f->size)
-        return dv_fail(err, DV_E_INVALID, "text in field %u of a specification is too long", f->tag);
+        return dv_fail(err, DV_E_INVALID, "text in field %u of a specification is too long",
+                       f->tag);
     memcpy(at, text, strlen(text) + 1);
     return 0;
 }

@@ -188,7 +188,8 @@ static int find_group(const char *groups, const char *name, uint32_t *ret, struc
 
     if (is_number(name))
         return want_id(name, ret, err);
-    for (const char *line = groups; line && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = groups; line && *line;
+         line += strcspn(line, "\n"), line += *line == '\n') {
         char number[16];
         const char *at;
 

@@ -644,6 +644,33 @@ static void fails_and_leaves_nothing(void **state)
     assert_int_equal(box_count_fds(), before);
 }
 
+static void refuses_what_is_incomplete(void **state)
+{
+    struct dv_spec *spec = box.spec;
+    char *kept;
+
+    (void)state;
+    box_script(&box, "true");
+    kept = dv_take(spec->mounts[0].type);
+    expect_run(-DV_E_INVALID);
+    spec->mounts[0].type = kept;
+    kept = dv_take(spec->devices[0].path);
+    expect_run(-DV_E_INVALID);
+    spec->devices[0].path = kept;
+    kept = dv_take(spec->rootfs->type);
+    expect_run(-DV_E_INVALID);
+    spec->rootfs->type = kept;
+    spec->ns[DV_NS_NET].fd_index = 3;
+    expect_run(-DV_E_INVALID);
+    spec->ns[DV_NS_NET].fd_index = -1;
+    spec->ns[DV_NS_MNT].wanted = false;
+    expect_run(-DV_E_UNSUPPORTED);
+    spec->ns[DV_NS_MNT].wanted = true;
+    dv_strv_done(&spec->process.args);
+    expect_run(-DV_E_INVALID);
+    expect_error("no command specified");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, open_box, close_box)
 #define TEST_OF(fn, n) { #fn " " #n, fn, open_box_of, close_box, (void *)(uintptr_t)(n) }
 
@@ -693,6 +720,7 @@ int main(void)
         TEST(mounts_nothing_on_the_host),
         TEST(dies_with_its_maker_before_start),
         TEST(fails_and_leaves_nothing),
+        TEST(refuses_what_is_incomplete),
     };
 
     if (box_unable()) {
