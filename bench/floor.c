@@ -1,7 +1,7 @@
 /* floor.c - the kernel's part of a container start, in one process: what no engine can undercut by much.
  *
  * usage: davit-floor [--network none|host|bridge] [--runs N] [--pause MS] [--filter FILE]
- *                    [--favordynmods on] [--keep on] ROOTFS
+ *                    [--favordynmods on] [--keep on] [--steps on] ROOTFS
  *
  * Each run makes what `run --rm IMAGE /bin/true` needs of the kernel: control groups with Docker's rules
  * for devices, an overlay over ROOTFS, pid, mount, ipc, uts and network namespaces, Docker's mounts, masks
@@ -9,6 +9,9 @@
  * of struct sock_filter), exec; then it reaps. Parent and child work at the same time, and what nobody
  * waits for (removing groups, directories, mounts) is done after the clock has stopped. No database, no
  * socket, no second program. Prints microseconds, one line a run.
+ *
+ * With --steps on the medians of the parts go to stderr. Parent and child work side by side, so the parts
+ * add up to more than the whole.
  *
  * With --keep on the program is `sleep`, a run ends at its exec, and all containers stay until the last
  * one was started: what N containers on one bridge cost the kernel alone. */
@@ -30,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -40,11 +44,27 @@
 #include <unistd.h>
 
 enum network { NET_NONE, NET_HOST, NET_BRIDGE };
-enum { MAX_FILTER = 8192, MAX_KEPT = 1023 };
+enum { MAX_FILTER = 8192, MAX_KEPT = 1023, MAX_STEP_RUNS = 1000 };
+/* Points in time; a step is from one to another. CHILD_* are written by the child. */
+enum mark { BEGIN, GROUPS_MADE, CLONED, ATTACHED, JOINED, REAPED, CHILD_BEGIN, CHILD_MOUNTED,
+            CHILD_MASKED, CHILD_GO, CHILD_EXEC, N_MARKS };
+static const struct { const char *name; enum mark from, to; } steps[] = {
+    { "make directories and control groups", BEGIN, GROUPS_MADE },
+    { "clone with namespaces, until the child runs", GROUPS_MADE, CHILD_BEGIN },
+    { "attach to the control groups", CLONED, ATTACHED },
+    { "veth, address, route", ATTACHED, JOINED },
+    { "overlay, Docker's mounts, pivot_root", CHILD_BEGIN, CHILD_MOUNTED },
+    { "masked and read-only paths", CHILD_MOUNTED, CHILD_MASKED },
+    { "capabilities, seccomp", CHILD_GO, CHILD_EXEC },
+    { "exec, the program, exit, reap", CHILD_EXEC, REAPED },
+    { "all", BEGIN, REAPED },
+};
 struct floor {
     enum network network;
     int runs, pause_ms;
-    bool keep, favordynmods, v2;
+    bool keep, favordynmods, steps, v2;
+    double (*marks)[N_MARKS];       /* a page shared with the child; the run under way is [n_marked] */
+    int n_marked;
     const char *rootfs;
     char work[64];                  /* a directory of ours */
     char bridge[16], group[32];
@@ -110,6 +130,19 @@ static const char *path_of(const char *fmt, ...)
     vsnprintf(p, sizeof(paths[0]), fmt, ap);
     va_end(ap);
     return p;
+}
+
+static double now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+static void mark(enum mark m)
+{
+    if (f.marks)
+        f.marks[f.n_marked][m] = now_us();
 }
 
 /* ---- control groups ---- */
@@ -416,11 +449,16 @@ static void child(int run, int go)
 {
     char byte;
 
+    mark(CHILD_BEGIN);
     mount_all(run);
+    mark(CHILD_MOUNTED);
     mask_all();
+    mark(CHILD_MASKED);
     must(sethostname("floor", 5) == 0, "sethostname");
     must(read(go, &byte, 1) == 1, "wait for the groups and the network");
+    mark(CHILD_GO);
     confine();
+    mark(CHILD_EXEC);
     if (f.keep)
         execl("/bin/sleep", "sleep", "100000", (char *)NULL);
     else
@@ -486,15 +524,19 @@ static int one_run(int run, pid_t *pid)
              mkdir(path_of("%s/%d/w", f.work, run), 0700) == 0, "make directories");
     must(pipe2(go, O_CLOEXEC) == 0 && pipe2(ran, O_CLOEXEC) == 0, "pipe");
     make_groups(run);
+    mark(GROUPS_MADE);
     f.run = run;
     f.pid = *pid = spawn(run, go[0]);
+    mark(CLONED);
     close(ran[1]);
     mounts_fd = open(path_of("/proc/%d/ns/mnt", *pid), O_RDONLY | O_CLOEXEC);
     must(mounts_fd >= 0, "open mount namespace");
     if (!f.v2)
         enter_groups(run, *pid);
+    mark(ATTACHED);
     if (f.network == NET_BRIDGE)
         join_network(run, *pid);
+    mark(JOINED);
     must(write(go[1], "x", 1) == 1, "go");
     if (f.keep)
         must(read(ran[0], &byte, 1) == 0, "wait for the exec");
@@ -505,13 +547,6 @@ static int one_run(int run, pid_t *pid)
     close(go[1]);
     close(ran[0]);
     return mounts_fd;
-}
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 static void clean(int run)
 {
@@ -526,8 +561,12 @@ static void run_all(void)
     for (int run = 0; run < f.runs && !interrupted; run++) {
         double begin = now_us();
         pid_t pid;
-        int mounts_fd = one_run(run, &pid);
+        int mounts_fd;
 
+        mark(BEGIN);
+        mounts_fd = one_run(run, &pid);
+        mark(REAPED);
+        f.n_marked += f.marks != NULL;
         printf("%.0f\n", now_us() - begin);
         fflush(stdout);
         if (f.keep) {
@@ -563,6 +602,23 @@ static void clean_up(void)
     rmdir(f.work);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+static void print_steps(void)
+{
+    static double us[MAX_STEP_RUNS];
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && f.n_marked > 0; i++) {
+        for (int run = 0; run < f.n_marked; run++)
+            us[run] = f.marks[run][steps[i].to] - f.marks[run][steps[i].from];
+        qsort(us, (size_t)f.n_marked, sizeof(*us), by_value);
+        fprintf(stderr, "%6.0f us  %s\n", us[f.n_marked / 2], steps[i].name);
+    }
+}
 static void on_signal(int number)
 {
     (void)number;
@@ -593,6 +649,8 @@ static bool read_argument(const char *name, const char *value)
         f.keep = strcmp(value, "on") == 0;
     else if (strcmp(name, "--favordynmods") == 0)
         f.favordynmods = strcmp(value, "on") == 0;
+    else if (strcmp(name, "--steps") == 0)
+        f.steps = strcmp(value, "on") == 0;
     else if (strcmp(name, "--filter") == 0)
         read_filter(value);
     else if (strcmp(name, "--network") == 0) {
@@ -617,9 +675,11 @@ int main(int argc, char **argv)
     f.pause_ms = 30;
     while (i + 1 < argc && argv[i][0] == '-' && read_argument(argv[i], argv[i + 1]))
         i += 2;
-    if (i + 1 != argc || argv[i][0] == '-' || f.runs < 1 || (f.keep && f.runs > MAX_KEPT)) {
+    if (i + 1 != argc || argv[i][0] == '-' || f.runs < 1 || (f.keep && f.runs > MAX_KEPT) ||
+        (f.steps && f.runs > MAX_STEP_RUNS)) {
         fprintf(stderr, "usage: davit-floor [--network none|host|bridge] [--runs N] [--pause MS] "
-                        "[--filter FILE] [--favordynmods on] [--keep on] ROOTFS\n");
+                        "[--filter FILE] [--favordynmods on] [--keep on] [--steps on] "
+                        "ROOTFS\n");
         return 2;
     }
     f.rootfs = argv[i];
@@ -637,8 +697,14 @@ int main(int argc, char **argv)
     make_parents();
     if (f.network == NET_BRIDGE)
         make_bridge();
+    if (f.steps) {
+        f.marks = mmap(NULL, sizeof(*f.marks) * (size_t)f.runs, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        must(f.marks != MAP_FAILED, "mmap");
+    }
     run_all();
     clean_up();
+    print_steps();
     mnl_socket_close(f.nl);
     return 0;
 }
