@@ -72,7 +72,8 @@ int dv_on_lend(struct dv_life *life, struct dv_packet *p, struct dv_answer *answ
     switch (what) {
     case DV_LEND_NETNS:
         if (life->netns_fd < 0)
-            return dv_fail(err, DV_E_NOT_FOUND, "the container has no network namespace of its own");
+            return dv_fail(err, DV_E_NOT_FOUND,
+                           "the container has no network namespace of its own");
         answer->fd = life->netns_fd;
         return 0;
     case DV_LEND_ROOT:

@@ -4,8 +4,9 @@
  * "shim.sock" in the container's run directory before anything else and serves further connections
  * there (a restarted davitd). If the connection that sent CREATE closes before START came, the shim
  * kills the init and ends without an exit record: nobody was told of a start. Every request is
- * answered by REPLY or ERROR with the same seq; events carry seq 0 and go to every connection. Compatible growth: new tags and kinds only; a shim answers
- * an unknown kind with ERROR UNSUPPORTED. */
+ * answered by REPLY or ERROR with the same seq; events carry seq 0 and go to every connection.
+ * Compatible growth: new tags and kinds only; a shim answers an unknown kind with ERROR
+ * UNSUPPORTED, and garbage with ERROR INVALID of seq 0. */
 #pragma once
 
 enum { DV_SHIM_PROTOCOL = 1 };
@@ -19,20 +20,20 @@ enum dv_shim_kind {
                              * exit record, since the answer says it all */
     DV_SHIM_SIGNAL,         /* SIGNAL to the init (or to exec EXEC_ID); ALL = 1: every process */
     DV_SHIM_EXEC,           /* PROCESS, EXEC_ID, OPEN_STDIN; fds: 0 or 1 client, described by
-                             * ATTACH_FLAGS, DETACH_KEYS, EARLY (streams nobody asks for are /dev/null).
+                             * ATTACH_FLAGS, DETACH_KEYS, EARLY (streams nobody asked for: /dev/null).
                              * REPLY with PID after the exec succeeded; ERROR as for START, and the
                              * client reads the failure in its stream, as Docker's clients expect */
     DV_SHIM_RESIZE,         /* ROWS, COLS, optional EXEC_ID */
     DV_SHIM_ATTACH,         /* one client descriptor, ATTACH_FLAGS, DETACH_KEYS, optional EXEC_ID */
-    DV_SHIM_STATE,          /* REPLY: PROTOCOL PID STATE STARTED_NS START_TIME and each EXEC group */
+    DV_SHIM_STATE,          /* REPLY: PROTOCOL PID STATE STARTED_NS START_TIME, each EXEC group */
     DV_SHIM_LEND,           /* WHAT = LEND_*; REPLY with one descriptor */
     DV_SHIM_CLOSE_STDIN,    /* optional EXEC_ID */
 
     /* answers and events: shim -> davitd */
     DV_SHIM_REPLY = 100,
     DV_SHIM_ERROR,          /* CODE (DV_E_*), MESSAGE, optional EXIT_CODE */
-    DV_SHIM_EVENT_EXIT,     /* EXIT_CODE, SIGNAL, OOM, STARTED_NS, FINISHED_NS; the record is on disk
-                             * already, shim.sock is gone and the namespaces are released. The
+    DV_SHIM_EVENT_EXIT,     /* EXIT_CODE, SIGNAL, OOM, STARTED_NS, FINISHED_NS; the record is on
+                             * disk already, shim.sock is gone and the namespaces are released. The
                              * connection closes right after (the shim may go on feeding a slow
                              * client): connection EOF without the event = look for the record; if
                              * there is none, the shim was killed */
@@ -84,11 +85,11 @@ enum dv_shim_tag {
     DV_ST_FD_SHIM_PROCS,    /* repeated: where the shim puts itself */
     DV_ST_FD_INIT_PROGRAM,
     DV_ST_FD_CLIENT,        /* inside CLIENT */
-    DV_ST_CLIENT,           /* repeated group of FD_CLIENT, ATTACH_FLAGS, DETACH_KEYS: clients attached
-                             * before the start */
+    DV_ST_CLIENT,           /* repeated group of FD_CLIENT, ATTACH_FLAGS, DETACH_KEYS, EARLY: clients
+                             * attached before the start */
     DV_ST_FD_NS,            /* repeated, in order: what dv_spec_ns.fd_index counts */
-    DV_ST_EARLY,            /* bytes, in CLIENT, ATTACH and EXEC: what was read past the request; given to
-                             * stdin before what the client's socket gives */
+    DV_ST_EARLY,            /* bytes, in CLIENT, ATTACH and EXEC: what was read past the request; given
+                             * to stdin before what the client's socket gives */
 };
 
 enum {

@@ -1,4 +1,4 @@
-/* shim_player.h - plays davitd for the tests of davit-shim: starts one, asks it, hears its events. */
+/* shim_player.h - plays davitd for the tests of davit-shim: starts, asks, hears. */
 #pragma once
 
 #include <stdbool.h>
