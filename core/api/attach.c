@@ -18,7 +18,9 @@ static unsigned stream_flags(const struct dv_request *req)
         const char *name;
         unsigned flag;
     } names[] = {
-        { "stdin", DV_ATTACH_STDIN }, { "stdout", DV_ATTACH_STDOUT }, { "stderr", DV_ATTACH_STDERR },
+        { "stdin", DV_ATTACH_STDIN },
+        { "stdout", DV_ATTACH_STDOUT },
+        { "stderr", DV_ATTACH_STDERR },
     };
     unsigned flags = 0;
 

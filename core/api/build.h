@@ -1,5 +1,5 @@
-/* build.h - small helpers to build reply documents. Out of memory leaves a key out or null: the reply
- * as a whole then fails in dv_reply_json, or soon after. */
+/* build.h - small helpers to build reply documents. Out of memory leaves a key out or null: the
+ * reply as a whole then fails in dv_reply_json, or soon after. */
 #pragma once
 
 #include <json-c/json.h>

@@ -9,7 +9,8 @@
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 
-/* An endpoint keeps its address while the container is down; Docker shows it only while it is up. */
+/* An endpoint keeps its address while the container is down; Docker shows it only while it is up.
+ */
 static json_object *endpoint_json(const struct dv_endpoint_view *e, bool up,
                                   const struct dv_container_view *view)
 {

@@ -15,8 +15,8 @@
 #include "core/network/network.h"
 
 static const char *const filter_keys[] = {
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name",
-    "network", "publish", "since", "status", "volume", NULL,
+    "ancestor", "before", "exited",  "expose",  "health", "id",     "is-task", "isolation",
+    "label",    "name",   "network", "publish", "since",  "status", "volume",  NULL,
 };
 
 /* What the filters need, looked up once. */

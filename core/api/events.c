@@ -13,8 +13,8 @@
 #include "core/daemon/engine.h"
 
 static const char *const filter_keys[] = {
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope",
-    "secret", "service", "type", "volume", NULL,
+    "config", "container", "daemon", "event",   "image", "label",  "network", "node",
+    "plugin", "scope",     "secret", "service", "type",  "volume", NULL,
 };
 /* Keys that name an object of one type, by id or name. */
 static const char *const object_keys[] = { "config", "container", "daemon", "network", "node",

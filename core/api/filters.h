@@ -1,5 +1,5 @@
-/* filters.h - the "filters" parameter: {"key": {"value": true}} or {"key": ["value"]}. Different keys
- * must all match; of one key's values one must, save for labels, of which all must. */
+/* filters.h - the "filters" parameter: {"key": {"value": true}} or {"key": ["value"]}. Different
+ * keys must all match; of one key's values one must, save for labels, of which all must. */
 #pragma once
 
 #include "core/base/error.h"

@@ -8,7 +8,8 @@
 enum dv_frame_type { DV_FRAME_STDIN, DV_FRAME_STDOUT, DV_FRAME_STDERR, DV_FRAME_SYSTEM };
 enum { DV_FRAME_HEADER_BYTES = 8 };
 
-static inline void dv_frame_header(char out[DV_FRAME_HEADER_BYTES], enum dv_frame_type type, size_t n)
+static inline void dv_frame_header(char out[DV_FRAME_HEADER_BYTES], enum dv_frame_type type,
+                                   size_t n)
 {
     for (size_t i = 0; i < DV_FRAME_HEADER_BYTES; i++)
         out[i] = (char)(i == 0 ? (size_t)type : i < 4 ? 0 : n >> (8 * (7 - i)) & 0xff);

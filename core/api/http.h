@@ -1,5 +1,5 @@
-/* http.h - one HTTP/1 request from bytes: its head, then its body, piece by piece. The only file that
- * knows the parser library. */
+/* http.h - one HTTP/1 request from bytes: its head, then its body, piece by piece. The only file
+ * that knows the parser library. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,13 +33,14 @@ int dv_http_init(struct dv_http *h, struct dv_error *err);
 void dv_http_done(struct dv_http *h);
 /* Ready for the next request of the connection; memory of the last one is given back. */
 void dv_http_reset(struct dv_http *h);
-/* Feed N bytes. Stops where the head is complete (state BODY: more belongs to the body, feed it too,
- * even if the request has none, to come to DONE) and where the request ends (DONE: what follows is not
- * ours). Returns how many bytes were used. A failure sets h->status and h->failure and is INVALID. */
+/* Feed N bytes. Stops where the head is complete (state BODY: more belongs to the body, feed it
+ * too, even if the request has none, to come to DONE) and where the request ends (DONE: what
+ * follows is not ours). Returns how many bytes were used. A failure sets h->status and h->failure
+ * and is INVALID. */
 DV_CHECK int dv_http_feed(struct dv_http *h, const char *data, size_t n, size_t *ret_used,
                           struct dv_error *err);
 const char *dv_http_header(const struct dv_http *h, const char *name); /* any case; NULL: none */
 
-/* Decode %XX of N bytes of TEXT (PLUS: and '+' as space). NULL and INVALID for a bad escape or a NUL;
- * caller frees. */
+/* Decode %XX of N bytes of TEXT (PLUS: and '+' as space). NULL and INVALID for a bad escape or a
+ * NUL; caller frees. */
 char *dv_http_unescape(const char *text, size_t n, bool plus, struct dv_error *err);

@@ -19,8 +19,8 @@
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 
-/* The job reads a pipe and blocks its thread, so another thread carries the body there. After the body
- * it watches for the client's end: whoever presses Ctrl-C wants the job to end. */
+/* The job reads a pipe and blocks its thread, so another thread carries the body there. After the
+ * body it watches for the client's end: whoever presses Ctrl-C wants the job to end. */
 struct pump {
     struct dv_request *req;
     pthread_t thread;
@@ -45,7 +45,8 @@ static int pump_body(struct pump *p)
     for (;;) {
         size_t n = 0;
 
-        if (dv_request_read(p->req, buf, sizeof(buf), /* timeout_ms */ -1, p->stop_fd, &n, &err) < 0)
+        if (dv_request_read(p->req, buf, sizeof(buf), /* timeout_ms */ -1, p->stop_fd, &n, &err) <
+            0)
             return -1;
         if (n == 0)
             return 0;

@@ -75,8 +75,8 @@ static int prepare(struct listing *l, struct dv_request *req, struct dv_error *e
     return r;
 }
 
-/* Shell pattern as Go's path.Match has it ('*' stops at '/'), over REPO[:TAG]; a pattern without a tag
- * fits every tag. */
+/* Shell pattern as Go's path.Match has it ('*' stops at '/'), over REPO[:TAG]; a pattern without a
+ * tag fits every tag. */
 static bool fits(const char *pattern, const char *tag)
 {
     const char *slash = strrchr(tag, '/');
@@ -291,7 +291,8 @@ int dv_api_image_history(struct dv_request *req, struct dv_error *err)
     newest = json_object_array_get_idx(list, 0);
     dv_put_str(newest, "Id", image->id);
     dv_put(newest, "Tags", dv_json_strings_or_null(&image->repo_tags));
-    dv_put_int(newest, "Size", (int64_t)image->size_bytes); /* layers have no sizes of their own yet */
+    dv_put_int(newest, "Size",
+               (int64_t)image->size_bytes); /* layers have no sizes of their own yet */
     dv_reply_json(req, 200, list);
     return 0;
 }

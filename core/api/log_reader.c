@@ -131,8 +131,8 @@ static void reverse(struct file *files, size_t n)
     }
 }
 
-/* All files there are, oldest first. A rotation in between is seen by the newest one having moved; then
- * all is looked up again. */
+/* All files there are, oldest first. A rotation in between is seen by the newest one having moved;
+ * then all is looked up again. */
 static int open_all(struct dv_log_reader *r, struct dv_error *err)
 {
     for (int tries = 0; tries < 8; tries++) {
@@ -306,42 +306,201 @@ static int put_details(json_object *attrs, struct dv_buf *out, struct dv_error *
     return r < 0 ? r : dv_buf_put(out, " ", 1, err);
 }
 
-/* OUT is left with a hole for the frame's header, filled once the length is known. */
-static int put_message(const struct dv_log_query *q, json_object *line, uint64_t time_ns,
-                       enum dv_frame_type type, struct dv_buf *out, struct dv_error *err)
+/* One message as it stands in the file: TEXT still escaped. */
+struct message {
+    const char *text;
+    size_t n_text;
+    bool is_err;
+    uint64_t time_ns;
+};
+
+static bool skip(const char **at, const char *end, const char *word)
 {
-    size_t begin = out->len;
+    size_t n = strlen(word);
+
+    if ((size_t)(end - *at) < n || memcmp(*at, word, n) != 0)
+        return false;
+    *at += n;
+    return true;
+}
+
+/* The end of the JSON string at AT: its quote, or NULL. */
+static const char *string_end(const char *at, const char *end)
+{
+    while (at < end && *at != '"')
+        at += *at == '\\' ? 2 : 1;
+    return at < end ? at : NULL;
+}
+
+/* The form that our own shim writes. False for any other, which put_line() reads by the book. */
+static bool read_plain(const char *at, size_t n, struct message *ret)
+{
+    const char *end = at + n, *quote;
+    char stamp[DV_TIME_TEXT_BYTES];
+
+    if (!skip(&at, end, "{\"log\":\"") || !(quote = string_end(at, end)))
+        return false;
+    ret->text = at;
+    ret->n_text = (size_t)(quote - at);
+    at = quote;
+    ret->is_err = false;
+    if (skip(&at, end, "\",\"stream\":\"stderr\",\"time\":\""))
+        ret->is_err = true;
+    else if (!skip(&at, end, "\",\"stream\":\"stdout\",\"time\":\""))
+        return false;
+    quote = string_end(at, end);
+    if (!quote || (size_t)(quote - at) >= sizeof(stamp) || end - quote != 2 || quote[1] != '}')
+        return false;
+    memcpy(stamp, at, (size_t)(quote - at));
+    stamp[quote - at] = '\0';
+    return dv_time_parse(stamp, &ret->time_ns) == 0;
+}
+
+static int hex4(const char *at)
+{
+    int value = 0;
+
+    for (int i = 0; i < 4; i++) {
+        const char *digits = "0123456789abcdef", *d = strchr(digits, tolower((unsigned char)at[i]));
+
+        if (!at[i] || !d)
+            return -1;
+        value = value * 16 + (int)(d - digits);
+    }
+    return value;
+}
+
+static size_t utf8_of(int c, char out[3])
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    out[0] = (char)(0xe0 | c >> 12);
+    out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (c & 0x3f));
+    return 3;
+}
+
+/* One escape at AT (behind the backslash, N bytes left): bytes to OUT, *RET_USED. 0: not one that
+ * is read here (surrogate pairs). */
+static size_t unescape(const char *at, size_t n, char out[3], size_t *ret_used)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    const char *found = n > 0 && *at ? strchr(from, *at) : NULL;
+    int c;
+
+    *ret_used = 1;
+    if (found) {
+        out[0] = to[found - from];
+        return 1;
+    }
+    if (n < 5 || *at != 'u' || (c = hex4(at + 1)) < 0 || (c >= 0xd800 && c < 0xe000))
+        return 0;
+    *ret_used = 5;
+    return utf8_of(c, out);
+}
+
+/* 1: done; 0: it holds what unescape() does not read. */
+static int put_unescaped(const char *text, size_t n, struct dv_buf *out, struct dv_error *err)
+{
+    while (n > 0) {
+        const char *slash = memchr(text, '\\', n);
+        size_t plain = slash ? (size_t)(slash - text) : n, used, len;
+        char c[3];
+
+        if (dv_buf_put(out, text, plain, err) < 0)
+            return -err->code;
+        if (!slash)
+            break;
+        len = unescape(slash + 1, n - plain - 1, c, &used);
+        if (len == 0)
+            return 0;
+        if (dv_buf_put(out, c, len, err) < 0)
+            return -err->code;
+        text = slash + 1 + used;
+        n -= plain + 1 + used;
+    }
+    return 1;
+}
+
+/* Frame header (its length is filled in by end_message) and prefixes. */
+static int begin_message(const struct dv_log_query *q, uint64_t time_ns, json_object *attrs,
+                         struct dv_buf *out, struct dv_error *err)
+{
     char header[DV_FRAME_HEADER_BYTES] = { 0 }, stamp[DV_TIME_TEXT_BYTES];
-    json_object *text = NULL, *attrs = NULL;
     int r = q->framed ? dv_buf_put(out, header, sizeof(header), err) : 0;
 
     if (r == 0 && q->timestamps) {
         dv_time_format_fixed(time_ns, stamp);
         r = dv_buf_printf(out, err, "%s ", stamp);
     }
-    if (r == 0 && q->details) {
-        json_object_object_get_ex(line, "attrs", &attrs);
-        r = put_details(attrs, out, err);
-    }
-    json_object_object_get_ex(line, "log", &text);
-    if (r == 0)
-        r = dv_buf_put(out, json_object_get_string(text), (size_t)json_object_get_string_len(text),
-                       err);
-    if (r == 0 && q->framed)
-        dv_frame_header(out->data + begin, type, out->len - begin - sizeof(header));
-    return r;
+    return r == 0 && q->details ? put_details(attrs, out, err) : r;
 }
 
-/* A line that is no message (a torn write at a crash) is passed over. */
+static void end_message(const struct dv_log_query *q, bool is_err, size_t begin,
+                        struct dv_buf *out)
+{
+    if (q->framed)
+        dv_frame_header(out->data + begin, is_err ? DV_FRAME_STDERR : DV_FRAME_STDOUT,
+                        out->len - begin - DV_FRAME_HEADER_BYTES);
+}
+
+/* Is a message of this time and stream asked for? */
+static bool is_wanted(struct dv_log_reader *r, uint64_t time_ns, bool is_err)
+{
+    const struct dv_log_query *q = &r->query;
+
+    if (q->since_ns && time_ns < q->since_ns)
+        return false;
+    if (q->until_ns && time_ns > q->until_ns) {
+        r->past_until = true;
+        return false;
+    }
+    return is_err ? q->err : q->out;
+}
+
+/* 1: done; 0: to be read by the book. OUT is unchanged then. */
+static int put_plain(struct dv_log_reader *r, const char *data, size_t n, struct dv_buf *out,
+                     struct dv_error *err)
+{
+    size_t begin = out->len;
+    struct message m;
+    int done;
+
+    if (r->query.details || !read_plain(data, n, &m))
+        return 0;
+    if (!is_wanted(r, m.time_ns, m.is_err))
+        return 1;
+    if (begin_message(&r->query, m.time_ns, /* attrs */ NULL, out, err) < 0)
+        return -err->code;
+    done = put_unescaped(m.text, m.n_text, out, err);
+    if (done > 0)
+        end_message(&r->query, m.is_err, begin, out);
+    else if (done == 0)
+        out->len = begin;
+    return done;
+}
+
+/* Any JSON. A line that is no message (a torn write at a crash) is passed over. */
 static int put_line(struct dv_log_reader *r, const char *data, size_t n, struct dv_buf *out,
                     struct dv_error *err)
 {
     dv_autojson json_object *line = NULL;
-    json_object *stream = NULL, *stamp = NULL, *text = NULL;
+    json_object *stream = NULL, *stamp = NULL, *text = NULL, *attrs = NULL;
     struct dv_error broken = { 0 };
+    size_t begin = out->len;
     uint64_t time_ns = 0;
     bool is_err;
+    int done = put_plain(r, data, n, out, err);
 
+    if (done != 0)
+        return done < 0 ? done : 0;
     if (n == 0 || dv_json_parse(data, n, &line, &broken) < 0 ||
         !json_object_is_type(line, json_type_object) ||
         !json_object_object_get_ex(line, "log", &text) ||
@@ -350,18 +509,17 @@ static int put_line(struct dv_log_reader *r, const char *data, size_t n, struct 
     if (json_object_object_get_ex(line, "time", &stamp) &&
         dv_time_parse(json_object_get_string(stamp), &time_ns) < 0)
         time_ns = 0;
-    if (r->query.since_ns && time_ns < r->query.since_ns)
-        return 0;
-    if (r->query.until_ns && time_ns > r->query.until_ns) {
-        r->past_until = true;
-        return 0;
-    }
     is_err = json_object_object_get_ex(line, "stream", &stream) &&
              dv_streq(json_object_get_string(stream), "stderr");
-    if (is_err ? !r->query.err : !r->query.out)
+    if (!is_wanted(r, time_ns, is_err))
         return 0;
-    return put_message(&r->query, line, time_ns, is_err ? DV_FRAME_STDERR : DV_FRAME_STDOUT, out,
-                       err);
+    json_object_object_get_ex(line, "attrs", &attrs);
+    if (begin_message(&r->query, time_ns, attrs, out, err) < 0 ||
+        dv_buf_put(out, json_object_get_string(text), (size_t)json_object_get_string_len(text),
+                   err) < 0)
+        return -err->code;
+    end_message(&r->query, is_err, begin, out);
+    return 0;
 }
 
 /* Format the whole lines of r->in, until OUT is full. */

@@ -24,7 +24,8 @@ struct dv_log_query {
     uint64_t since_ns, until_ns;      /* 0: no bound */
 };
 
-/* Open the log of C, at its TAILth line from the end. UNSUPPORTED when its driver cannot be read. */
+/* Open the log of C, at its TAILth line from the end. UNSUPPORTED when its driver cannot be read.
+ */
 DV_CHECK int dv_log_open(struct dv_container *c, const struct dv_log_query *query,
                          struct dv_log_reader **ret, struct dv_error *err);
 /* The same for files in a directory (DIR_FD is taken, also on failure). */
@@ -35,7 +36,7 @@ static inline void dv_autoclean_dv_log_reader(struct dv_log_reader **p)
 {
     dv_log_free(*p);
 }
-/* Append formatted lines to OUT, up to about DV_LOG_BATCH_BYTES. 1: there may be more at once; 0: the
- * end of what is written so far (call again when more was); 2: a line beyond UNTIL was met, no more
- * will come. An unfinished or broken line is waited for or passed over. */
+/* Append formatted lines to OUT, up to about DV_LOG_BATCH_BYTES. 1: there may be more at once; 0:
+ * the end of what is written so far (call again when more was); 2: a line beyond UNTIL was met, no
+ * more will come. An unfinished or broken line is waited for or passed over. */
 DV_CHECK int dv_log_read(struct dv_log_reader *reader, struct dv_buf *out, struct dv_error *err);

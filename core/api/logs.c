@@ -1,4 +1,4 @@
-/* logs.c - GET /containers/{id}/logs: a stream of the log, which may go on as the container writes. */
+/* logs.c - GET /containers/{id}/logs: the log, and what the container goes on to write. */
 #include <string.h>
 
 #include "core/api/containers.h"

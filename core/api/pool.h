@@ -14,8 +14,8 @@ struct dv_task {                 /* embedded in the caller's object; on one queu
 };
 
 DV_CHECK int dv_pool_new(struct dv_pool **ret, struct dv_error *err);
-/* Ends idle threads, waits up to WAIT_MS for the others. False: some still run, and the pool was not
- * freed (they use it). NULL is fine. */
+/* Ends idle threads, waits up to WAIT_MS for the others. False: some still run, and the pool was
+ * not freed (they use it). NULL is fine. */
 bool dv_pool_free(struct dv_pool *pool, unsigned wait_ms);
 /* Any thread. UNAVAILABLE if no thread runs and none can be made. */
 DV_CHECK int dv_pool_add(struct dv_pool *pool, struct dv_task *task, struct dv_error *err);

@@ -48,8 +48,10 @@ int dv_query_i64(const struct dv_request *req, const char *key, int64_t *ret,
     if (dv_empty(value))
         return 0;
     if (dv_parse_i64(value, INT64_MIN + 1, INT64_MAX, ret) < 0)
-        return dv_fail(err, DV_E_INVALID, "invalid value of query parameter '%s': '%s' is not a whole "
-                                          "number", key, value);
+        return dv_fail(err, DV_E_INVALID,
+                       "invalid value of query parameter '%s': '%s' is not a whole "
+                       "number",
+                       key, value);
     return 0;
 }
 

@@ -25,13 +25,13 @@ struct dv_request {
     struct dv_engine *engine;
     struct dv_conn *conn;
     const struct dv_api_route *route;
-    unsigned version;             /* minor of the API version asked for; the newest without prefix */
+    unsigned version; /* minor of the API version asked for; the newest without prefix */
     char *path;                   /* decoded, without the version */
     char *params[2];              /* what the route's {...} matched */
     struct dv_strv query_keys, query_values;
     enum dv_reply_state state;
-    atomic_bool keep_alive;       /* cleared by whoever leaves the connection in doubt; the body of an
-                                   * upload is read in another thread */
+    atomic_bool keep_alive; /* cleared by whoever leaves the connection in doubt; the body of an
+                             * upload is read in another thread */
 };
 
 /* ---- asked ---- */
@@ -66,8 +66,8 @@ void dv_reply_end(struct dv_request *req);
 /* Write the header of a raw stream (101 or 200, by the request) and take the socket away from the
  * connection. MULTIPLEXED: frames, else raw bytes. *EARLY (owned) are bytes read past the request.
  * After this the request has no reply any more. */
-DV_CHECK int dv_reply_hijack(struct dv_request *req, bool multiplexed, int *ret_fd, char **ret_early,
-                             size_t *ret_n_early, struct dv_error *err);
+DV_CHECK int dv_reply_hijack(struct dv_request *req, bool multiplexed, int *ret_fd,
+                             char **ret_early, size_t *ret_n_early, struct dv_error *err);
 /* Leave the connection to the loop's thread, which sends what OPS produce; see stream.h. ARG is
  * OPS' from now on, also after a failure. */
 void dv_reply_stream(struct dv_request *req, int status, const char *content_type,

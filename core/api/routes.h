@@ -15,7 +15,7 @@ enum dv_route_flags {
 };
 struct dv_api_route {
     const char *method;
-    const char *pattern;      /* "/images/{name}/json": {...} takes slashes too, as much as it can */
+    const char *pattern; /* "/images/{name}/json": {...} takes slashes too, as much as it can */
     dv_handler_fn *handler;   /* NULL: known, not built yet */
     unsigned char since;      /* minor of the first API version that has it; 0 = all we speak */
     unsigned char flags;

@@ -1,5 +1,5 @@
-/* server.c - listeners and connections in the loop's thread: accept, collect a request's head, hand it
- * to a request thread, take the connection back. */
+/* server.c - listeners and connections in the loop's thread: accept, collect a request's head, hand
+ * it to a request thread, take the connection back. */
 #include "core/api/api.h"
 
 #include <string.h>
@@ -123,8 +123,8 @@ static void wait_request(struct dv_conn *conn)
 {
     struct dv_error err = { 0 };
 
-    if (conn->api->stopping ||
-        dv_loop_add(conn->api->loop, conn->fd, EPOLLIN, on_readable, conn, &conn->watch, &err) < 0) {
+    if (conn->api->stopping || dv_loop_add(conn->api->loop, conn->fd, EPOLLIN, on_readable, conn,
+                                           &conn->watch, &err) < 0) {
         dv_conn_close(conn);
         return;
     }
@@ -346,7 +346,8 @@ void dv_api_stop(struct dv_api *api)
     }
     api->n_listeners = 0;
     close_idle(api);
-    /* Requests may wait for what only the loop delivers (an exit, a wait): so it runs on for them. */
+    /* Requests may wait for what only the loop delivers (an exit, a wait): so it runs on for them.
+     */
     if (api->n_busy > 0 &&
         dv_timer_add(api->loop, dv_mono_ns() + STOP_SECONDS * UINT64_C(1000000000), give_up, api,
                      &api->give_up, &err) == 0) {

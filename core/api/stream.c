@@ -1,4 +1,4 @@
-/* stream.c - long replies in the loop's thread: a bounded queue, and a watch for the client's end. */
+/* stream.c - long replies in the loop's thread: a bounded queue, a watch for the client's end. */
 #include "core/api/stream.h"
 
 #include <stdio.h>
@@ -10,8 +10,8 @@
 
 static void settle(struct dv_stream *stream);
 
-/* Producers are called from the loop, and what they put may end the stream: that is settled after they
- * returned, so that nothing is freed under them. */
+/* Producers are called from the loop, and what they put may end the stream: that is settled after
+ * they returned, so that nothing is freed under them. */
 static void on_kick(void *data)
 {
     struct dv_stream *stream = data;
@@ -114,13 +114,16 @@ static void settle(struct dv_stream *stream)
     struct dv_conn *conn = stream->conn;
 
     flush(stream);
-    while (!stream->broken && !stream->ending && stream->want_pull &&
-           stream->out.len <= DV_STREAM_LOW_BYTES) {
+    if (!stream->broken && !stream->ending && stream->want_pull &&
+        stream->out.len <= DV_STREAM_LOW_BYTES) {
         stream->want_pull = false;
         stream->pulling = true;
         stream->ops->pull(stream->arg, stream);
         stream->pulling = false;
         flush(stream);
+        /* A client that reads as fast as we write must not keep the loop from all others. */
+        if (stream->want_pull && stream->out.len <= DV_STREAM_LOW_BYTES)
+            kick(stream);
     }
     if (stream->broken) {
         dv_conn_close(conn);

@@ -1,4 +1,4 @@
-/* stream.h - long replies that need no thread: wait, logs, events. They live in the loop's thread. */
+/* stream.h - long replies that need no thread (wait, logs, events): they live in the loop's. */
 #pragma once
 
 #include <stdbool.h>

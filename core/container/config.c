@@ -1,4 +1,4 @@
-/* config.c - what a container was asked to be: from the request's document to the struct and back. */
+/* config.c - what a container was asked to be: from the request to the struct and back. */
 #include "core/container/config.h"
 
 #include <string.h>

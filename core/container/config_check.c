@@ -114,7 +114,8 @@ static int check_ports(const struct dv_container_config *c, struct dv_strv *warn
         return dv_fail(err, DV_E_UNSUPPORTED,
                        "HostConfig.PublishAllPorts: published ports are not supported yet");
     if (c->volumes.n)
-        return dv_fail(err, DV_E_UNSUPPORTED, "Volumes: anonymous volumes are not supported yet: '%s'",
+        return dv_fail(err, DV_E_UNSUPPORTED,
+                       "Volumes: anonymous volumes are not supported yet: '%s'",
                        c->volumes.items[0]);
     return 0;
 }
@@ -470,9 +471,10 @@ static int check_security_opt(const char *option, struct dv_error *err)
     if (value && (dv_streq(value, "unconfined") || dv_streq(value, "builtin")))
         return 0;
     if (value)
-        return dv_fail(err, DV_E_UNSUPPORTED, "HostConfig.SecurityOpt: seccomp profiles of one's own "
-                                              "are not supported yet; use 'seccomp=unconfined' or "
-                                              "'seccomp=builtin'");
+        return dv_fail(err, DV_E_UNSUPPORTED,
+                       "HostConfig.SecurityOpt: seccomp profiles of one's own "
+                       "are not supported yet; use 'seccomp=unconfined' or "
+                       "'seccomp=builtin'");
     value = option_value(option, "apparmor");
     if (value && (dv_streq(value, "unconfined") || !*value))
         return 0;
@@ -522,8 +524,10 @@ static int check_sysctls(const struct dv_container_config *c, struct dv_strv *wa
         const char *key = c->sysctls.keys.items[i];
 
         if (!is_namespaced_sysctl(key) || strchr(key, '/') || strstr(key, ".."))
-            return dv_fail(err, DV_E_INVALID, "sysctl '%s' is not allowed: it is not of a namespace "
-                                              "of the container", key);
+            return dv_fail(err, DV_E_INVALID,
+                           "sysctl '%s' is not allowed: it is not of a namespace "
+                           "of the container",
+                           key);
         if (dv_starts(key, "net.") && dv_streq(c->network_mode, "host"))
             return dv_fail(err, DV_E_INVALID, "sysctl '%s' is not allowed with host network", key);
         if (!dv_starts(key, "net.") && c->ipc_mode && dv_streq(c->ipc_mode, "host") &&
@@ -557,7 +561,8 @@ static int check_log(const struct dv_container_config *c, struct dv_error *err)
         } else if (dv_streq(key, "max-file")) {
             if (dv_parse_u64(value, 1, 1000, &files) < 0)
                 return dv_fail(err, DV_E_INVALID,
-                               "invalid value for log opt max-file: '%s': must be 1 to 1000", value);
+                               "invalid value for log opt max-file: '%s': must be 1 to 1000",
+                               value);
         } else {
             return dv_fail(err, DV_E_UNSUPPORTED,
                            "HostConfig.LogConfig.Config: log opt '%s' is not supported yet for the "
@@ -576,9 +581,11 @@ static int check_rest(const struct dv_container_config *c, struct dv_strv *warni
     if (*restart && !dv_streq(restart, "no")) {
         if (!dv_streq(restart, "always") && !dv_streq(restart, "unless-stopped") &&
             !dv_streq(restart, "on-failure"))
-            return dv_fail(err, DV_E_INVALID, "invalid restart policy: unknown policy '%s'; use one "
-                                              "of 'no', 'always', 'on-failure', or "
-                                              "'unless-stopped'", restart);
+            return dv_fail(err, DV_E_INVALID,
+                           "invalid restart policy: unknown policy '%s'; use one "
+                           "of 'no', 'always', 'on-failure', or "
+                           "'unless-stopped'",
+                           restart);
         if (c->auto_remove)
             return dv_fail(err, DV_E_INVALID,
                            "can't create 'AutoRemove' container with restart policy");

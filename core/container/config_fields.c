@@ -9,7 +9,8 @@
 #define AT(member) offsetof(struct dv_config_raw, member)
 #define ON(type, member) offsetof(struct type, member)
 #define KEPT(k, s, member, shown)                                                                  \
-    { .key = (k), .shape = DV_SHAPE_##s, .rule = DV_RULE_KEPT, .offset = AT(member), .unset = (shown) }
+    { .key = (k), .shape = DV_SHAPE_##s, .rule = DV_RULE_KEPT, .offset = AT(member),               \
+      .unset = (shown) }
 #define KEPT_SEEN(k, s, member, flag, shown)                                                       \
     { .key = (k), .shape = DV_SHAPE_##s, .rule = DV_RULE_KEPT, .offset = AT(member),               \
       .seen_offset = AT(flag), .unset = (shown) }

@@ -65,7 +65,8 @@ extern const size_t dv_config_root_n;
 extern const struct dv_config_field dv_config_endpoint[];
 extern const size_t dv_config_endpoint_n;
 
-/* The table as core/base/json reads it, in one allocation with all nested ones; NULL on no memory. */
+/* The table as core/base/json reads it, in one allocation with all nested ones; NULL on no memory.
+ */
 struct dv_json_field *dv_config_json_fields(const struct dv_config_field *fields, size_t n,
                                             size_t *ret_n);
 

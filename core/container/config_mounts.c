@@ -222,13 +222,16 @@ static int check_source(const struct dv_raw_mount *in, struct dv_error *err)
     if (dv_empty(in->source))
         return bad_mount(in, err, "field Source must not be empty");
     if (*in->source != '/')
-        return dv_fail(err, DV_E_INVALID,
-                       "invalid mount config for type \"bind\": invalid mount path: '%s' mount path "
-                       "must be absolute", in->source);
+        return dv_fail(
+            err, DV_E_INVALID,
+            "invalid mount config for type \"bind\": invalid mount path: '%s' mount path "
+            "must be absolute",
+            in->source);
     if (!in->create_mountpoint && stat(in->source, &st) < 0)
-        return dv_fail(err, DV_E_INVALID,
-                       "invalid mount config for type \"bind\": bind source path does not exist: %s",
-                       in->source);
+        return dv_fail(
+            err, DV_E_INVALID,
+            "invalid mount config for type \"bind\": bind source path does not exist: %s",
+            in->source);
     return 0;
 }
 
@@ -249,8 +252,9 @@ static int check_bind(const struct dv_raw_mount *in, struct dv_error *err)
                        "invalid mount config for type \"bind\": invalid propagation mode: %s",
                        in->propagation);
     if (in->ro_force_recursive)
-        return dv_fail(err, DV_E_UNSUPPORTED, "HostConfig.Mounts: BindOptions.ReadOnlyForceRecursive "
-                                              "is not supported yet");
+        return dv_fail(err, DV_E_UNSUPPORTED,
+                       "HostConfig.Mounts: BindOptions.ReadOnlyForceRecursive "
+                       "is not supported yet");
     return 0;
 }
 
@@ -273,8 +277,10 @@ static int check_tmpfs(const struct dv_raw_mount *in, struct dv_error *err)
 
 static int check_later(const struct dv_raw_mount *in, struct dv_error *err)
 {
-    return dv_fail(err, DV_E_UNSUPPORTED, "HostConfig.Mounts: mounts of type \"%s\" are not supported "
-                                          "yet (target '%s')", in->type, in->target);
+    return dv_fail(err, DV_E_UNSUPPORTED,
+                   "HostConfig.Mounts: mounts of type \"%s\" are not supported "
+                   "yet (target '%s')",
+                   in->type, in->target);
 }
 
 static const struct {
@@ -315,10 +321,10 @@ static int tmpfs_options_text(json_object *list, char **ret, struct dv_error *er
         if (n < 1 || n > 2)
             return dv_fail(err, DV_E_INVALID,
                            "TmpfsOptions.Options[%zu]: expected a list of one or two strings", i);
-        longer = dv_format("%s%s%s%s%s", text ? text : "", i ? "," : "",
-                           json_object_get_string(json_object_array_get_idx(pair, 0)),
-                           n == 2 ? "=" : "",
-                           n == 2 ? json_object_get_string(json_object_array_get_idx(pair, 1)) : "");
+        longer =
+            dv_format("%s%s%s%s%s", text ? text : "", i ? "," : "",
+                      json_object_get_string(json_object_array_get_idx(pair, 0)), n == 2 ? "=" : "",
+                      n == 2 ? json_object_get_string(json_object_array_get_idx(pair, 1)) : "");
         free(text);
         text = longer;
     }

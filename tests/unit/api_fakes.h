@@ -1,5 +1,5 @@
-/* api_fakes.h - an engine with one container, "web", for tests of the API server: it does nothing but
- * note what it was asked. */
+/* api_fakes.h - an engine with one container, "web", for tests of the API server: it does nothing
+ * but note what it was asked. */
 #pragma once
 
 #include <pthread.h>

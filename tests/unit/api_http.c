@@ -79,7 +79,8 @@ static void leaves_the_streams_bytes(void **state)
 {
     static const char *const requests[] = {
         "POST /attach HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nGET /x",
-        "POST /attach HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}"
+        "POST /attach HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: "
+        "2\r\n\r\n{}"
         "GET /x",
         "POST /attach HTTP/1.1\r\nContent-Length: 0\r\n\r\nGET /x",
         "POST /attach HTTP/1.1\r\n\r\nGET /x",
@@ -123,8 +124,10 @@ static void refuses_what_is_broken_or_too_long(void **state)
     (void)state;
     assert_int_equal(status_of("nonsense\r\n\r\n"), 400);
     assert_int_equal(status_of("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), 400);
-    assert_int_equal(status_of("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n"
-                               "\r\n"), 400);
+    assert_int_equal(
+        status_of("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n"
+                  "\r\n"),
+        400);
     memset(text, 'a', DV_MAX_HTTP_HEADER_BYTES + 99);
     text[DV_MAX_HTTP_HEADER_BYTES + 99] = '\0';
     memcpy(text, "GET /", 5);

@@ -199,8 +199,8 @@ static void passes_over_broken_lines(void **state)
 static void reads_escapes(void **state)
 {
     static const char *const texts[] = {
-        "plain", "\\n\\t\\r\\b\\f\\/\\\\\\\"", "\\u0000x", "\\u001b[1m", "\\u00e9\\u2028", "\\ud83d\\ude00",
-        "\xc3\xa9\xe2\x82\xac", "", "tail\\\\",
+        "plain",          "\\n\\t\\r\\b\\f\\/\\\\\\\"", "\\u0000x", "\\u001b[1m", "\\u00e9\\u2028",
+        "\\ud83d\\ude00", "\xc3\xa9\xe2\x82\xac",       "",         "tail\\\\",
     };
     static const struct {
         const char *bytes;
@@ -319,7 +319,8 @@ static void *write_and_rotate(void *arg)
         char line[128];
 
         snprintf(line, sizeof(line),
-                 "{\"log\":\"%d\\n\",\"stream\":\"stdout\",\"time\":\"2024-01-01T00:00:00Z\"}\n", i);
+                 "{\"log\":\"%d\\n\",\"stream\":\"stdout\",\"time\":\"2024-01-01T00:00:00Z\"}\n",
+                 i);
         (void)!write(fd, line, strlen(line));
         if (i % 500 == 499) {
             rotate(60); /* all are kept, so that no line may be missed */

@@ -19,21 +19,21 @@ static void finds_names_with_slashes(void **state)
     static const struct {
         const char *method, *path, *pattern, *first, *second;
     } cases[] = {
-        { "GET", "/images/json", "/images/json", NULL, NULL },
-        { "GET", "/images/a/b:tag/json", "/images/{name}/json", "a/b:tag", NULL },
-        { "GET", "/images/json/json", "/images/{name}/json", "json", NULL },
-        { "POST", "/images/h:5000/a/tag/tag", "/images/{name}/tag", "h:5000/a/tag", NULL },
-        { "DELETE", "/images/a/b", "/images/{name}", "a/b", NULL },
-        { "DELETE", "/containers/c/checkpoints/p", "/containers/{name}/checkpoints/{checkpoint}", "c",
-          "p" },
-        { "DELETE", "/containers/c", "/containers/{id}", "c", NULL },
-        { "POST", "/containers/create", "/containers/create", NULL, NULL },
-        { "GET", "/containers/json", "/containers/json", NULL, NULL },
-        { "HEAD", "/_ping", "/_ping", NULL, NULL },
-        { "POST", "/containers/json", NULL, NULL, NULL },
-        { "GET", "/containers//json", NULL, NULL, NULL },
-        { "GET", "/", NULL, NULL, NULL },
-        { "GET", "", NULL, NULL, NULL },
+        {"GET", "/images/json", "/images/json", NULL, NULL},
+        {"GET", "/images/a/b:tag/json", "/images/{name}/json", "a/b:tag", NULL},
+        {"GET", "/images/json/json", "/images/{name}/json", "json", NULL},
+        {"POST", "/images/h:5000/a/tag/tag", "/images/{name}/tag", "h:5000/a/tag", NULL},
+        {"DELETE", "/images/a/b", "/images/{name}", "a/b", NULL},
+        {"DELETE", "/containers/c/checkpoints/p", "/containers/{name}/checkpoints/{checkpoint}",
+         "c", "p"},
+        {"DELETE", "/containers/c", "/containers/{id}", "c", NULL},
+        {"POST", "/containers/create", "/containers/create", NULL, NULL},
+        {"GET", "/containers/json", "/containers/json", NULL, NULL},
+        {"HEAD", "/_ping", "/_ping", NULL, NULL},
+        {"POST", "/containers/json", NULL, NULL, NULL},
+        {"GET", "/containers//json", NULL, NULL, NULL},
+        {"GET", "/", NULL, NULL, NULL},
+        {"GET", "", NULL, NULL, NULL},
     };
 
     (void)state;

@@ -120,7 +120,8 @@ static const char *ask(const char *request)
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-#define POST(path) "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+#define POST(path) \
+    "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 static void assert_has(const char *text, const char *part)
 {
@@ -191,8 +192,9 @@ static void keeps_the_connection_and_pipelines(void **state)
 
     (void)state;
     say(fd, "GET /_ping HTTP/1.1\r\n\r\nGET /_ping HTTP/1.1\r\n\r\nGET /version HTTP/1.1\r\n\r\n");
-    reply = hear(fd, "MinAPIVersion\":\"1.24\",\"GitCommit\":\"\",\"GoVersion\":\"\",\"Os\":\"linux\","
-                     "\"Arch\":\"amd64\",\"KernelVersion");
+    reply =
+        hear(fd, "MinAPIVersion\":\"1.24\",\"GitCommit\":\"\",\"GoVersion\":\"\",\"Os\":\"linux\","
+                 "\"Arch\":\"amd64\",\"KernelVersion");
     assert_has(reply, "\r\n\r\nOKHTTP/1.1 200 OK\r\n");
     say(fd, "GET /_pi");
     usleep(20000);
@@ -358,7 +360,8 @@ static void follows_logs_until_the_end(void **state)
     (void)state;
     fake.tty = true;
     append_log(LINE("one", "01") LINE("two", "02"));
-    say(fd, "GET /containers/web/logs?stdout=1&follow=1&tail=1 HTTP/1.1\r\nConnection: close\r\n\r\n");
+    say(fd,
+        "GET /containers/web/logs?stdout=1&follow=1&tail=1 HTTP/1.1\r\nConnection: close\r\n\r\n");
     assert_null(strstr(hear(fd, "two\n"), "one"));
     append_log(LINE("three", "03"));
     dv_loop_post(fake.engine.loop, tell_more, NULL);
@@ -408,8 +411,9 @@ static void loads_a_chunked_body(void **state)
     assert_has(hear(fd, "OK"), "HTTP/1.1 200 OK");
     assert_int_equal(fake.loaded_bytes, 8);
     close(fd);
-    assert_has(ask("POST /images/load HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nBAD"),
-               "{\"message\":\"invalid tar header\"}");
+    assert_has(
+        ask("POST /images/load HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nBAD"),
+        "{\"message\":\"invalid tar header\"}");
     assert_has(ask(POST("/images/create?fromImage=busybox&tag=1")), "cannot pull busybox:1");
 }
 
@@ -460,8 +464,9 @@ static void lists_and_inspects(void **state)
     assert_has(reply, "\"Status\":\"Created\"");
     assert_has(reply, "\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/a\",\"Destination\":\"/b\","
                       "\"Mode\":\"ro\",\"RW\":false,\"Propagation\":\"rprivate\"}]");
-    assert_has(ask(GET("/containers/json?all=1&filters=%7B%22label%22%3A%7B%22a%3Dc%22%3Atrue%7D%7D")),
-               "\r\n\r\n[]\n");
+    assert_has(
+        ask(GET("/containers/json?all=1&filters=%7B%22label%22%3A%7B%22a%3Dc%22%3Atrue%7D%7D")),
+        "\r\n\r\n[]\n");
     reply = ask(GET("/v1.51/containers/web/json"));
     assert_has(reply, "\"Name\":\"/web\"");
     assert_has(reply, "\"StartedAt\":\"0001-01-01T00:00:00Z\"");

@@ -41,7 +41,8 @@ static void reads_a_plain_request(void **state)
     dv_auto(dv_container_config) *c = parse_ok(
         "{\"Image\":\"busybox\",\"cmd\":\"true\",\"Env\":[\"A=b\"],\"Entrypoint\":[],"
         "\"Labels\":{\"k\":\"v\"},\"ExposedPorts\":{\"80/tcp\":{}},\"Unknown\":{\"x\":1},"
-        "\"HostConfig\":{\"Memory\":8388608,\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":1,\"Hard\":2}],"
+        "\"HostConfig\":{\"Memory\":8388608,\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":1,\"Hard\":"
+        "2}],"
         "\"Devices\":[{\"PathOnHost\":\"/dev/null\"}],\"NetworkMode\":\"default\","
         "\"BlkioDeviceReadBps\":[{\"Path\":\"/dev/sda\",\"Rate\":1024}],"
         "\"Sysctls\":{\"net.ipv4.ip_forward\":\"1\"},\"Init\":false,\"MemorySwappiness\":null},"
@@ -115,91 +116,92 @@ static const struct {
     int code;
     const char *text;
 } refusals[] = {
-    { "{\"HostConfig\":{\"Memory\":\"1g\"}}", DV_E_INVALID,
-      "HostConfig.Memory: expected number, found string" },
-    { "{\"HostConfig\":{\"Memory\":1024}}", DV_E_INVALID, "Minimum memory limit allowed is 6MB" },
-    { "{\"HostConfig\":{\"MemorySwap\":8388608}}", DV_E_INVALID,
-      "You should always set the Memory limit when using Memoryswap limit" },
-    { "{\"HostConfig\":{\"Memory\":16777216,\"MemorySwap\":8388608}}", DV_E_INVALID,
-      "Minimum memoryswap limit should be larger than memory limit" },
-    { "{\"HostConfig\":{\"NanoCpus\":1000000000,\"CpuQuota\":50000}}", DV_E_INVALID,
-      "Conflicting options: Nano CPUs and CPU Quota cannot both be set." },
-    { "{\"HostConfig\":{\"NanoCpus\":99999000000000}}", DV_E_INVALID,
-      "range of CPUs is from 0.01 to" },
-    { "{\"HostConfig\":{\"CpusetCpus\":\"0-,2\"}}", DV_E_INVALID,
-      "Invalid value 0-,2 for cpuset cpus" },
-    { "{\"HostConfig\":{\"BlkioWeight\":5}}", DV_E_INVALID,
-      "range of blkio weight is from 10 to 1000" },
-    { "{\"HostConfig\":{\"OomScoreAdj\":2000}}", DV_E_INVALID, "[-1000, 1000]" },
-    { "{\"HostConfig\":{\"Ulimits\":[{\"Name\":\"x\"}]}}", DV_E_INVALID, "invalid ulimit type: x" },
-    { "{\"HostConfig\":{\"Ulimits\":[{\"Name\":\"cpu\",\"Soft\":3,\"Hard\":1}]}}", DV_E_INVALID,
-      "ulimit soft limit must be less than or equal to hard limit: 3 > 1" },
-    { "{\"HostConfig\":{\"CapAdd\":[\"FLY\"]}}", DV_E_INVALID, "unknown capability: \"FLY\"" },
-    { "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\"}}}", DV_E_UNSUPPORTED,
-      "restart policies are not supported yet" },
-    { "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"maybe\"}}}", DV_E_INVALID,
-      "unknown policy 'maybe'" },
-    { "{\"HostConfig\":{\"AutoRemove\":true,\"RestartPolicy\":{\"Name\":\"always\"}}}", DV_E_INVALID,
-      "can't create 'AutoRemove' container with restart policy" },
-    { "{\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}}}", DV_E_UNSUPPORTED,
-      "HostConfig.PortBindings: published ports are not supported yet" },
-    { "{\"HostConfig\":{\"PublishAllPorts\":true}}", DV_E_UNSUPPORTED,
-      "HostConfig.PublishAllPorts: published ports are not supported yet" },
-    { "{\"HostConfig\":{\"Links\":[\"a:b\"]}}", DV_E_UNSUPPORTED, "HostConfig.Links" },
-    { "{\"HostConfig\":{\"VolumesFrom\":[\"a\"]}}", DV_E_UNSUPPORTED, "HostConfig.VolumesFrom" },
-    { "{\"Healthcheck\":{\"Test\":[\"CMD\",\"x\"]}}", DV_E_UNSUPPORTED,
-      "Healthcheck: health checks are not supported yet" },
-    { "{\"HostConfig\":{\"DeviceRequests\":[{\"Count\":-1}]}}", DV_E_UNSUPPORTED,
-      "HostConfig.DeviceRequests" },
-    { "{\"HostConfig\":{\"CpuCount\":2}}", DV_E_INVALID, "HostConfig.CpuCount" },
-    { "{\"HostConfig\":{\"Isolation\":\"hyperv\"}}", DV_E_INVALID, "HostConfig.Isolation" },
-    { "{\"HostConfig\":{\"LogConfig\":{\"Type\":\"syslog\"}}}", DV_E_UNSUPPORTED,
-      "log driver 'syslog' is not supported yet" },
-    { "{\"HostConfig\":{\"LogConfig\":{\"Config\":{\"max-size\":\"x\"}}}}", DV_E_INVALID,
-      "invalid value for log opt max-size: 'x'" },
-    { "{\"HostConfig\":{\"Runtime\":\"kata\"}}", DV_E_INVALID,
-      "unknown or invalid runtime name: kata" },
-    { "{\"HostConfig\":{\"SecurityOpt\":[\"seccomp={}\"]}}", DV_E_UNSUPPORTED, "seccomp" },
-    { "{\"HostConfig\":{\"SecurityOpt\":[\"fly=1\"]}}", DV_E_INVALID,
-      "invalid --security-opt: \"fly=1\"" },
-    { "{\"HostConfig\":{\"IpcMode\":\"x\"}}", DV_E_INVALID, "invalid IPC mode: x" },
-    { "{\"HostConfig\":{\"UsernsMode\":\"auto\"}}", DV_E_INVALID, "invalid userns mode: auto" },
-    { "{\"HostConfig\":{\"Sysctls\":{\"kernel.panic\":\"1\"}}}", DV_E_INVALID, "kernel.panic" },
-    { "{\"HostConfig\":{\"DeviceCgroupRules\":[\"c 1:2\"]}}", DV_E_INVALID,
-      "invalid device cgroup rule format: 'c 1:2'" },
-    { "{\"HostConfig\":{\"ExtraHosts\":[\"nocolon\"]}}", DV_E_INVALID, "bad format for add-host" },
-    { "{\"HostConfig\":{\"Binds\":[\"/a:/b:/c:/d\"]}}", DV_E_INVALID,
-      "invalid volume specification: '/a:/b:/c:/d'" },
-    { "{\"HostConfig\":{\"Binds\":[\"/a:b\"]}}", DV_E_INVALID, "mount path must be absolute" },
-    { "{\"HostConfig\":{\"Binds\":[\"/a:/\"]}}", DV_E_INVALID, "destination can't be '/'" },
-    { "{\"HostConfig\":{\"Binds\":[\"/a:/b:rx\"]}}", DV_E_INVALID, "invalid mode: rx" },
-    { "{\"HostConfig\":{\"Binds\":[\"/a:/b:ro,rw\"]}}", DV_E_INVALID, "invalid mode: rw" },
-    { "{\"HostConfig\":{\"Binds\":[\"data:/b\"]}}", DV_E_UNSUPPORTED,
-      "named volumes are not supported yet" },
-    { "{\"HostConfig\":{\"Binds\":[\"/a:/b\",\"/c:/b/\"]}}", DV_E_INVALID,
-      "Duplicate mount point: /b" },
-    { "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Target\":\"/b\"}]}}", DV_E_INVALID,
-      "field Source must not be empty" },
-    { "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/no/such\",\"Target\":\"/b\"}]}}",
-      DV_E_INVALID, "bind source path does not exist: /no/such" },
-    { "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/b\"}]}}", DV_E_UNSUPPORTED,
-      "mounts of type \"volume\" are not supported yet" },
-    { "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"fly\",\"Target\":\"/b\"}]}}", DV_E_INVALID,
-      "mount type unknown" },
-    { "{\"HostConfig\":{\"Tmpfs\":{\"/t\":\"fly\"}}}", DV_E_INVALID, "invalid tmpfs option" },
-    { "{\"WorkingDir\":\"x\"}", DV_E_INVALID, "the working directory 'x' is invalid" },
-    { "{\"Hostname\":\"a b\"}", DV_E_INVALID, "invalid hostname format: a b" },
-    { "{\"Env\":[\"=x\"]}", DV_E_INVALID, "invalid environment variable: =x" },
-    { "{\"StopSignal\":\"SIGFLY\"}", DV_E_INVALID, "invalid signal: SIGFLY" },
-    { "{\"ExposedPorts\":{\"http\":{}}}", DV_E_INVALID, "invalid port specification: \"http\"" },
-    { "{\"Volumes\":{\"/data\":{}}}", DV_E_UNSUPPORTED, "anonymous volumes are not supported yet" },
-    { "{\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"DriverOpts\":{\"a\":\"b\"}}}}}",
-      DV_E_UNSUPPORTED, "NetworkingConfig.EndpointsConfig.n.DriverOpts" },
-    { "{\"HostConfig\":{\"UTSMode\":\"host\"},\"Hostname\":\"x\"}", DV_E_INVALID,
-      "conflicting options: hostname and the UTS mode" },
-    { "{\"HostConfig\":{\"NetworkMode\":\"container:x\"},\"Hostname\":\"x\"}", DV_E_INVALID,
-      "conflicting options: hostname and the network mode" },
-    { "[]", DV_E_INVALID, "config cannot be empty" },
+    {"{\"HostConfig\":{\"Memory\":\"1g\"}}", DV_E_INVALID,
+     "HostConfig.Memory: expected number, found string"},
+    {"{\"HostConfig\":{\"Memory\":1024}}", DV_E_INVALID, "Minimum memory limit allowed is 6MB"},
+    {"{\"HostConfig\":{\"MemorySwap\":8388608}}", DV_E_INVALID,
+     "You should always set the Memory limit when using Memoryswap limit"},
+    {"{\"HostConfig\":{\"Memory\":16777216,\"MemorySwap\":8388608}}", DV_E_INVALID,
+     "Minimum memoryswap limit should be larger than memory limit"},
+    {"{\"HostConfig\":{\"NanoCpus\":1000000000,\"CpuQuota\":50000}}", DV_E_INVALID,
+     "Conflicting options: Nano CPUs and CPU Quota cannot both be set."},
+    {"{\"HostConfig\":{\"NanoCpus\":99999000000000}}", DV_E_INVALID,
+     "range of CPUs is from 0.01 to"},
+    {"{\"HostConfig\":{\"CpusetCpus\":\"0-,2\"}}", DV_E_INVALID,
+     "Invalid value 0-,2 for cpuset cpus"},
+    {"{\"HostConfig\":{\"BlkioWeight\":5}}", DV_E_INVALID,
+     "range of blkio weight is from 10 to 1000"},
+    {"{\"HostConfig\":{\"OomScoreAdj\":2000}}", DV_E_INVALID, "[-1000, 1000]"},
+    {"{\"HostConfig\":{\"Ulimits\":[{\"Name\":\"x\"}]}}", DV_E_INVALID, "invalid ulimit type: x"},
+    {"{\"HostConfig\":{\"Ulimits\":[{\"Name\":\"cpu\",\"Soft\":3,\"Hard\":1}]}}", DV_E_INVALID,
+     "ulimit soft limit must be less than or equal to hard limit: 3 > 1"},
+    {"{\"HostConfig\":{\"CapAdd\":[\"FLY\"]}}", DV_E_INVALID, "unknown capability: \"FLY\""},
+    {"{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\"}}}", DV_E_UNSUPPORTED,
+     "restart policies are not supported yet"},
+    {"{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"maybe\"}}}", DV_E_INVALID,
+     "unknown policy 'maybe'"},
+    {"{\"HostConfig\":{\"AutoRemove\":true,\"RestartPolicy\":{\"Name\":\"always\"}}}", DV_E_INVALID,
+     "can't create 'AutoRemove' container with restart policy"},
+    {"{\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}}}", DV_E_UNSUPPORTED,
+     "HostConfig.PortBindings: published ports are not supported yet"},
+    {"{\"HostConfig\":{\"PublishAllPorts\":true}}", DV_E_UNSUPPORTED,
+     "HostConfig.PublishAllPorts: published ports are not supported yet"},
+    {"{\"HostConfig\":{\"Links\":[\"a:b\"]}}", DV_E_UNSUPPORTED, "HostConfig.Links"},
+    {"{\"HostConfig\":{\"VolumesFrom\":[\"a\"]}}", DV_E_UNSUPPORTED, "HostConfig.VolumesFrom"},
+    {"{\"Healthcheck\":{\"Test\":[\"CMD\",\"x\"]}}", DV_E_UNSUPPORTED,
+     "Healthcheck: health checks are not supported yet"},
+    {"{\"HostConfig\":{\"DeviceRequests\":[{\"Count\":-1}]}}", DV_E_UNSUPPORTED,
+     "HostConfig.DeviceRequests"},
+    {"{\"HostConfig\":{\"CpuCount\":2}}", DV_E_INVALID, "HostConfig.CpuCount"},
+    {"{\"HostConfig\":{\"Isolation\":\"hyperv\"}}", DV_E_INVALID, "HostConfig.Isolation"},
+    {"{\"HostConfig\":{\"LogConfig\":{\"Type\":\"syslog\"}}}", DV_E_UNSUPPORTED,
+     "log driver 'syslog' is not supported yet"},
+    {"{\"HostConfig\":{\"LogConfig\":{\"Config\":{\"max-size\":\"x\"}}}}", DV_E_INVALID,
+     "invalid value for log opt max-size: 'x'"},
+    {"{\"HostConfig\":{\"Runtime\":\"kata\"}}", DV_E_INVALID,
+     "unknown or invalid runtime name: kata"},
+    {"{\"HostConfig\":{\"SecurityOpt\":[\"seccomp={}\"]}}", DV_E_UNSUPPORTED, "seccomp"},
+    {"{\"HostConfig\":{\"SecurityOpt\":[\"fly=1\"]}}", DV_E_INVALID,
+     "invalid --security-opt: \"fly=1\""},
+    {"{\"HostConfig\":{\"IpcMode\":\"x\"}}", DV_E_INVALID, "invalid IPC mode: x"},
+    {"{\"HostConfig\":{\"UsernsMode\":\"auto\"}}", DV_E_INVALID, "invalid userns mode: auto"},
+    {"{\"HostConfig\":{\"Sysctls\":{\"kernel.panic\":\"1\"}}}", DV_E_INVALID, "kernel.panic"},
+    {"{\"HostConfig\":{\"DeviceCgroupRules\":[\"c 1:2\"]}}", DV_E_INVALID,
+     "invalid device cgroup rule format: 'c 1:2'"},
+    {"{\"HostConfig\":{\"ExtraHosts\":[\"nocolon\"]}}", DV_E_INVALID, "bad format for add-host"},
+    {"{\"HostConfig\":{\"Binds\":[\"/a:/b:/c:/d\"]}}", DV_E_INVALID,
+     "invalid volume specification: '/a:/b:/c:/d'"},
+    {"{\"HostConfig\":{\"Binds\":[\"/a:b\"]}}", DV_E_INVALID, "mount path must be absolute"},
+    {"{\"HostConfig\":{\"Binds\":[\"/a:/\"]}}", DV_E_INVALID, "destination can't be '/'"},
+    {"{\"HostConfig\":{\"Binds\":[\"/a:/b:rx\"]}}", DV_E_INVALID, "invalid mode: rx"},
+    {"{\"HostConfig\":{\"Binds\":[\"/a:/b:ro,rw\"]}}", DV_E_INVALID, "invalid mode: rw"},
+    {"{\"HostConfig\":{\"Binds\":[\"data:/b\"]}}", DV_E_UNSUPPORTED,
+     "named volumes are not supported yet"},
+    {"{\"HostConfig\":{\"Binds\":[\"/a:/b\",\"/c:/b/\"]}}", DV_E_INVALID,
+     "Duplicate mount point: /b"},
+    {"{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Target\":\"/b\"}]}}", DV_E_INVALID,
+     "field Source must not be empty"},
+    {"{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/no/such\",\"Target\":\"/"
+     "b\"}]}}",
+     DV_E_INVALID, "bind source path does not exist: /no/such"},
+    {"{\"HostConfig\":{\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/b\"}]}}", DV_E_UNSUPPORTED,
+     "mounts of type \"volume\" are not supported yet"},
+    {"{\"HostConfig\":{\"Mounts\":[{\"Type\":\"fly\",\"Target\":\"/b\"}]}}", DV_E_INVALID,
+     "mount type unknown"},
+    {"{\"HostConfig\":{\"Tmpfs\":{\"/t\":\"fly\"}}}", DV_E_INVALID, "invalid tmpfs option"},
+    {"{\"WorkingDir\":\"x\"}", DV_E_INVALID, "the working directory 'x' is invalid"},
+    {"{\"Hostname\":\"a b\"}", DV_E_INVALID, "invalid hostname format: a b"},
+    {"{\"Env\":[\"=x\"]}", DV_E_INVALID, "invalid environment variable: =x"},
+    {"{\"StopSignal\":\"SIGFLY\"}", DV_E_INVALID, "invalid signal: SIGFLY"},
+    {"{\"ExposedPorts\":{\"http\":{}}}", DV_E_INVALID, "invalid port specification: \"http\""},
+    {"{\"Volumes\":{\"/data\":{}}}", DV_E_UNSUPPORTED, "anonymous volumes are not supported yet"},
+    {"{\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"DriverOpts\":{\"a\":\"b\"}}}}}",
+     DV_E_UNSUPPORTED, "NetworkingConfig.EndpointsConfig.n.DriverOpts"},
+    {"{\"HostConfig\":{\"UTSMode\":\"host\"},\"Hostname\":\"x\"}", DV_E_INVALID,
+     "conflicting options: hostname and the UTS mode"},
+    {"{\"HostConfig\":{\"NetworkMode\":\"container:x\"},\"Hostname\":\"x\"}", DV_E_INVALID,
+     "conflicting options: hostname and the network mode"},
+    {"[]", DV_E_INVALID, "config cannot be empty"},
 };
 
 static void refuses_by_name(void **state)
@@ -219,7 +221,8 @@ static void refuses_by_name(void **state)
 
 /* What the docker CLI sends for `docker run busybox`. */
 static const char cli_request[] =
-    "{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,\"AttachStdout\":true,"
+    "{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,\"AttachStdout\":"
+    "true,"
     "\"AttachStderr\":true,\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Env\":null,"
     "\"Cmd\":null,\"Image\":\"busybox\",\"Volumes\":{},\"WorkingDir\":\"\",\"Entrypoint\":null,"
     "\"OnBuild\":null,\"Labels\":{},\"HostConfig\":{\"Binds\":null,\"ContainerIDFile\":\"\","
@@ -229,9 +232,11 @@ static const char cli_request[] =
     "\"CapDrop\":null,\"CgroupnsMode\":\"\",\"Dns\":[],\"DnsOptions\":[],\"DnsSearch\":[],"
     "\"ExtraHosts\":null,\"GroupAdd\":null,\"IpcMode\":\"\",\"Cgroup\":\"\",\"Links\":null,"
     "\"OomScoreAdj\":0,\"PidMode\":\"\",\"Privileged\":false,\"PublishAllPorts\":false,"
-    "\"ReadonlyRootfs\":false,\"SecurityOpt\":null,\"UTSMode\":\"\",\"UsernsMode\":\"\",\"ShmSize\":0,"
+    "\"ReadonlyRootfs\":false,\"SecurityOpt\":null,\"UTSMode\":\"\",\"UsernsMode\":\"\","
+    "\"ShmSize\":0,"
     "\"Isolation\":\"\",\"CpuShares\":0,\"Memory\":0,\"NanoCpus\":0,\"CgroupParent\":\"\","
-    "\"BlkioWeight\":0,\"BlkioWeightDevice\":[],\"BlkioDeviceReadBps\":[],\"BlkioDeviceWriteBps\":[],"
+    "\"BlkioWeight\":0,\"BlkioWeightDevice\":[],\"BlkioDeviceReadBps\":[],\"BlkioDeviceWriteBps\":["
+    "],"
     "\"BlkioDeviceReadIOps\":[],\"BlkioDeviceWriteIOps\":[],\"CpuPeriod\":0,\"CpuQuota\":0,"
     "\"CpuRealtimePeriod\":0,\"CpuRealtimeRuntime\":0,\"CpusetCpus\":\"\",\"CpusetMems\":\"\","
     "\"Devices\":[],\"DeviceCgroupRules\":null,\"DeviceRequests\":null,\"MemoryReservation\":0,"
@@ -240,7 +245,8 @@ static const char cli_request[] =
     "\"MaskedPaths\":null,\"ReadonlyPaths\":null},"
     "\"NetworkingConfig\":{\"EndpointsConfig\":{\"default\":{\"IPAMConfig\":null,\"Links\":null,"
     "\"Aliases\":null,\"MacAddress\":\"\",\"DriverOpts\":null,\"GwPriority\":0,\"NetworkID\":\"\","
-    "\"EndpointID\":\"\",\"Gateway\":\"\",\"IPAddress\":\"\",\"IPPrefixLen\":0,\"IPv6Gateway\":\"\","
+    "\"EndpointID\":\"\",\"Gateway\":\"\",\"IPAddress\":\"\",\"IPPrefixLen\":0,\"IPv6Gateway\":"
+    "\"\","
     "\"GlobalIPv6Address\":\"\",\"GlobalIPv6PrefixLen\":0,\"DNSNames\":null}}}}";
 
 static void takes_what_the_client_sends(void **state)
@@ -263,7 +269,8 @@ static void saves_and_loads(void **state)
         "\"Binds\":[\"/a:/b:ro,rshared\"],\"Tmpfs\":{\"/t\":\"size=1m\"},\"Memory\":8388608,"
         "\"Mounts\":[{\"Type\":\"tmpfs\",\"Target\":\"/m\",\"TmpfsOptions\":{\"SizeBytes\":4096,"
         "\"Mode\":448,\"Options\":[[\"noexec\"],[\"uid\",\"5\"]]}}]},"
-        "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"MacAddress\":\"02:42:ac:11:00:02\"}}}}";
+        "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"MacAddress\":\"02:42:ac:11:00:02\"}}}"
+        "}";
     dv_auto(dv_container_config) *c = parse_ok(request), *again = NULL;
     struct dv_error err = { 0 };
     dv_autofree char *text = dv_container_config_save(c), *second = NULL;
@@ -291,9 +298,10 @@ static void warns(void **state)
 {
     dv_autostrv warnings = { 0 };
     struct dv_error err;
-    dv_auto(dv_container_config) *c =
-        parse("{\"HostConfig\":{\"OomKillDisable\":true,\"KernelMemory\":1,\"NetworkMode\":\"host\","
-              "\"PortBindings\":{\"80/tcp\":[{}]},\"PublishAllPorts\":true}}", &warnings, &err);
+    dv_auto(dv_container_config) *c = parse(
+        "{\"HostConfig\":{\"OomKillDisable\":true,\"KernelMemory\":1,\"NetworkMode\":\"host\","
+        "\"PortBindings\":{\"80/tcp\":[{}]},\"PublishAllPorts\":true}}",
+        &warnings, &err);
 
     (void)state;
     assert_non_null(c);
