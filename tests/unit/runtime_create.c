@@ -517,7 +517,7 @@ static void joins_namespaces_of_another(void **state)
     struct box other;
 
     (void)state;
-    box_script(&box, "exec sleep 100");
+    box_args(&box, (const char *const[]){ "sleep", "100", NULL });
     assert_int_equal(box_create(&box), 0);
     assert_int_equal(dv_runtime_start(&box.init, &box.err), 0);
     box_open(&other);
@@ -552,7 +552,7 @@ static void runs_more_processes(void **state)
         userns(&box);
     box_write(&box, "root/etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:\n",
               0644);
-    box_script(&box, "exec sleep 100");
+    box_args(&box, (const char *const[]){ "sleep", "100", NULL });
     assert_int_equal(box_create(&box), 0);
     assert_int_equal(dv_runtime_start(&box.init, &box.err), 0);
     assert_int_equal(dv_strv_split(&args, "sh,-c,ps; hostname; id -u; ls /proc/self/fd | wc -l;"
