@@ -333,12 +333,12 @@ static void close_idle(struct dv_api *api)
     }
 }
 
-void dv_api_stop(struct dv_api *api)
+bool dv_api_stop(struct dv_api *api)
 {
     struct dv_error err = { 0 };
 
     if (!api)
-        return;
+        return true;
     api->stopping = true;
     for (size_t i = 0; i < api->n_listeners; i++) {
         dv_watch_remove(api->listeners[i].watch);
@@ -358,7 +358,8 @@ void dv_api_stop(struct dv_api *api)
     close_idle(api); /* streams that began meanwhile */
     if (api->n_busy > 0 || !dv_pool_free(api->pool, 1000)) {
         dv_log_warn(NULL, "%zu requests did not end in %d s", api->n_busy, STOP_SECONDS);
-        return; /* their threads use it: it ends with the process */
+        return false; /* their threads use it: it ends with the process */
     }
     free_api(api);
+    return true;
 }

@@ -1,8 +1,12 @@
 /* attach.c - clients of a container's streams: parked until the start, then the shim's. */
+#include <poll.h>
 #include <stdlib.h>
 
 #include "core/base/sock.h"
 #include "core/container/internal.h"
+
+/* All go to the shim in one message, beside the other descriptors of a start. */
+enum { PENDING_MAX = 24 };
 
 int dv_container_attach_check(struct dv_container *c, struct dv_error *err)
 {
@@ -46,11 +50,36 @@ static char *copy(const char *data, size_t n)
     return p;
 }
 
+/* Nobody watches a parked client: those that left are noticed when another comes. */
+static size_t drop_gone(struct dv_container *c)
+{
+    struct pending_client **at = &c->pending;
+    size_t n = 0;
+
+    while (*at) {
+        struct pending_client *p = *at;
+        struct pollfd poller = { .fd = p->fd };
+
+        if (poll(&poller, 1, 0) > 0 && poller.revents & (POLLHUP | POLLERR)) {
+            *at = p->next;
+            pending_free(p);
+        } else {
+            at = &p->next;
+            n++;
+        }
+    }
+    return n;
+}
+
 /* Under c->lock. Owns a->fd on success. */
 static int park(struct dv_container *c, const struct dv_attach *a, struct dv_error *err)
 {
-    struct pending_client *p = calloc(1, sizeof(*p)), **last = &c->pending;
+    struct pending_client *p, **last = &c->pending;
 
+    if (drop_gone(c) >= PENDING_MAX)
+        return dv_fail(err, DV_E_CONFLICT,
+                       "container %s: %d clients wait for its start already", c->id, PENDING_MAX);
+    p = calloc(1, sizeof(*p));
     if (!p)
         return dv_fail(err, DV_E_NO_MEMORY, "attach to container %s", c->id);
     p->fd = -1;

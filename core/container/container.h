@@ -95,7 +95,7 @@ typedef void dv_wait_fn(void *arg, int64_t exit_code, const char *error);
 struct dv_waiter;
 DV_CHECK int dv_container_wait(struct dv_container *c, enum dv_wait_for cond, dv_wait_fn *fn,
                                void *arg, struct dv_waiter **ret, struct dv_error *err);
-void dv_waiter_cancel(struct dv_containers *cs, struct dv_waiter *w); /* any thread; NULL is fine */
+void dv_waiter_cancel(struct dv_containers *cs, struct dv_waiter *w); /* loop thread; NULL is fine */
 
 /* Where the log is, for the reader of core/container/logs.h. Changes are signalled through FN (loop
  * thread): more was written (best effort) or the container ended (ENDED). */

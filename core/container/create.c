@@ -337,6 +337,7 @@ int dv_container_create(struct dv_containers *cs, struct dv_create_request *req,
     if (r == 0) {
         memcpy(ret_id, id, sizeof(id));
         dv_op_end(c);
+        dv_containers_publish(cs, c);
         dv_container_emit(c, "create", NULL);
     }
     dv_container_unref(c);

@@ -12,6 +12,8 @@
 
 /* Rows are written in batches from the loop, so that a start does not pay for its events' commits. */
 enum { FLUSH_NS = 200000000 };
+/* Labels go into each event and may be long: beyond this the oldest events go before their time. */
+enum { RING_MAX_BYTES = 4 << 20 };
 
 struct dv_subscriber {
     struct dv_subscriber *next;
@@ -23,6 +25,7 @@ struct dv_subscriber {
 };
 struct entry {
     struct dv_event event;
+    size_t bytes;
     bool stored;
 };
 struct dv_events {
@@ -34,6 +37,8 @@ struct dv_events {
     struct dv_lock lock;             /* rank 40; protects below */
     struct entry ring[DV_EVENTS_KEPT];
     uint64_t n;                      /* events ever; ring index = number % KEPT */
+    uint64_t first;                  /* number of the oldest one kept */
+    size_t bytes;                    /* of all that are kept */
     bool woken;
 };
 
@@ -59,15 +64,36 @@ static int event_copy(struct dv_event *dst, const struct dv_event *src)
     return -1;
 }
 
+static size_t event_bytes(const struct dv_event *e)
+{
+    size_t n = strlen(e->type) + strlen(e->action) + strlen(e->actor_id);
+
+    for (size_t i = 0; i < e->keys.n; i++)
+        n += strlen(e->keys.items[i]) + strlen(e->values.items[i]);
+    return n;
+}
+
+static void drop_oldest(struct dv_events *events)
+{
+    struct entry *slot = &events->ring[events->first++ % DV_EVENTS_KEPT];
+
+    events->bytes -= slot->bytes;
+    event_done(&slot->event);
+    *slot = (struct entry){ 0 };
+}
+
 /* Takes EVENT's contents. Under the lock. */
 static void put(struct dv_events *events, struct dv_event *event, bool stored)
 {
     struct entry *slot = &events->ring[events->n % DV_EVENTS_KEPT];
 
-    event_done(&slot->event);
-    slot->event = *event;
-    slot->stored = stored;
+    if (events->n - events->first == DV_EVENTS_KEPT)
+        drop_oldest(events);
+    *slot = (struct entry){ *event, event_bytes(event), stored };
+    events->bytes += slot->bytes;
     events->n++;
+    while (events->bytes > RING_MAX_BYTES && events->n - events->first > 1)
+        drop_oldest(events);
 }
 
 /* The events after number SEEN, as copies; *RET_SEEN is the newest number. */
@@ -77,8 +103,8 @@ static size_t copy_after(struct dv_events *events, uint64_t seen, struct dv_even
     size_t n = 0;
 
     dv_lock_take(&events->lock);
-    if (events->n - seen > DV_EVENTS_KEPT)
-        seen = events->n - DV_EVENTS_KEPT;
+    if (seen < events->first)
+        seen = events->first;
     *ret_seen = events->n;
     *ret = events->n > seen ? calloc(events->n - seen, sizeof(**ret)) : NULL;
     for (; *ret && seen < events->n; seen++)
@@ -134,7 +160,7 @@ static int store_one(struct dv_events *events, uint64_t number, struct dv_error 
     int r = 0;
 
     dv_lock_take(&events->lock);
-    wanted = events->n - number <= DV_EVENTS_KEPT && !events->ring[number % DV_EVENTS_KEPT].stored;
+    wanted = number >= events->first && !events->ring[number % DV_EVENTS_KEPT].stored;
     if (wanted) {
         events->ring[number % DV_EVENTS_KEPT].stored = true;
         wanted = event_copy(&copy, &events->ring[number % DV_EVENTS_KEPT].event) == 0;
@@ -161,7 +187,7 @@ static void store(struct dv_events *events)
 
     dv_lock_take(&events->lock);
     last = events->n;
-    first = last > DV_EVENTS_KEPT ? last - DV_EVENTS_KEPT : 0;
+    first = events->first;
     while (first < last && events->ring[first % DV_EVENTS_KEPT].stored)
         first++;
     dv_lock_drop(&events->lock);
@@ -268,12 +294,12 @@ static int renumber(struct dv_events *events, struct dv_error *err)
 
     if (r < 0)
         return r;
-    for (uint64_t i = 0; i < events->n; i++)
+    for (uint64_t i = events->first; i < events->n; i++)
         events->ring[i % DV_EVENTS_KEPT].stored = false;
     r = dv_tx_begin(events->db, DV_SYNC_NORMAL, err);
     if (r == 0)
         r = dv_db_exec(events->db, err, "DELETE FROM events", "");
-    for (uint64_t i = 0; r == 0 && i < events->n; i++)
+    for (uint64_t i = events->first; r == 0 && i < events->n; i++)
         r = store_one(events, i, err);
     if (r == 0)
         return dv_tx_commit(events->db, err);
@@ -339,7 +365,7 @@ int dv_events_subscribe(struct dv_events *events, uint64_t since_ns, dv_event_fn
     s->arg = arg;
     s->since_ns = since_ns;
     dv_lock_take(&events->lock);
-    s->seen = since_ns ? (events->n > DV_EVENTS_KEPT ? events->n - DV_EVENTS_KEPT : 0) : events->n;
+    s->seen = since_ns ? events->first : events->n;
     dv_lock_drop(&events->lock);
     *ret = s;
     dv_loop_post(events->loop, first_delivery, s);

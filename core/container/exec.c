@@ -11,7 +11,7 @@
 #include "core/runtime/spec.h"
 #include "core/runtime/spec_msg.h"
 
-/* Ended execs are kept for inspect until this many are there; the oldest ended go first. */
+/* Ended execs are kept for inspect until this many are there; the oldest that do not run go first. */
 enum { EXECS_KEPT = 256 };
 
 void dv_exec_config_done(struct dv_exec_config *config)
@@ -37,7 +37,18 @@ static void exec_free(struct dv_exec *e)
     free(e);
 }
 
-/* Under c->lock. */
+void dv_execs_free(struct dv_container *c)
+{
+    while (c->execs) {
+        struct dv_exec *e = c->execs;
+
+        c->execs = e->next;
+        exec_free(e);
+    }
+}
+
+/* Under c->lock. One that was never started counts as ended: whoever made so many without a start
+ * does not come back for the oldest. */
 static void forget_old(struct dv_container *c)
 {
     struct dv_exec **at, **oldest = NULL;
@@ -45,7 +56,7 @@ static void forget_old(struct dv_container *c)
 
     for (at = &c->execs; *at; at = &(*at)->next) {
         n++;
-        if ((*at)->started && !(*at)->running)
+        if (at != &c->execs && !(*at)->running && !(*at)->claimed)
             oldest = at; /* the list is newest first */
     }
     if (n > EXECS_KEPT && oldest) {
@@ -220,7 +231,7 @@ static struct dv_exec *claim(struct dv_container *c, const char *id, uint16_t ro
     } else if (not_running(c, err) < 0) {
         e = NULL;
     } else {
-        e->started = e->running = true;
+        e->started = e->running = e->claimed = true;
         if (rows && cols)
             e->config.rows = rows, e->config.cols = cols;
     }
@@ -254,6 +265,7 @@ static int start_in(struct dv_container *c, const char *exec_id, struct dv_attac
 
     if (!e)
         return -err->code;
+    emit_start(c, e); /* before its end can be told */
     dv_msg_begin(&w, DV_SHIM_EXEC, 0, DV_MAX_MSG_BYTES);
     r = put_request(c, e, a, &w, err);
     if (r == 0)
@@ -262,6 +274,7 @@ static int start_in(struct dv_container *c, const char *exec_id, struct dv_attac
     dv_test_point("exec-sent");
 
     dv_lock_take(&c->lock);
+    e->claimed = false;
     if (r < 0) {
         e->running = false;
         e->exit_code = code;
@@ -269,8 +282,6 @@ static int start_in(struct dv_container *c, const char *exec_id, struct dv_attac
         e->pid = dv_msg_get_i64(&answer.msg, DV_ST_PID, 0);
     }
     dv_lock_drop(&c->lock);
-    if (r == 0)
-        emit_start(c, e);
     return r;
 }
 

@@ -20,7 +20,10 @@ struct exit_job {
     uint64_t generation;
     struct dv_exit exit;
     bool shim_lost;
+    bool owns;                       /* the operation is ours */
 };
+/* As long as dv_op_begin() waits. */
+enum { OP_WAIT_S = 60 };
 
 bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
 {
@@ -72,17 +75,45 @@ static void settle_lost_shim(struct exit_job *job)
              "its davit-shim died; the container was killed");
 }
 
-static bool record_exit(struct exit_job *job)
+/* Is it the end of the run that is on record? Under c->lock. */
+static bool is_current(const struct exit_job *job)
+{
+    const struct dv_container *c = job->c;
+
+    return !c->removed && c->generation == job->generation &&
+           (c->status == DV_RUNNING || c->status == DV_PAUSED);
+}
+
+/* Settling is an operation: a start right behind the exit must not have its endpoints and its layer
+ * released by it. Whatever is under way (a pause, the tail of the start) ends soon; an exit cannot be
+ * given up, so one that hangs is passed by. False: nothing to settle. */
+static bool begin(struct exit_job *job)
+{
+    struct dv_container *c = job->c;
+    uint64_t deadline = dv_mono_ns() + OP_WAIT_S * UINT64_C(1000000000);
+    bool current;
+    int r = 0;
+
+    dv_lock_take(&c->lock);
+    while (is_current(job) && c->busy && r == 0)
+        r = dv_lock_wait(&c->lock, &c->changed, deadline);
+    current = is_current(job);
+    job->owns = current && !c->busy;
+    if (job->owns)
+        c->busy = "exit";
+    else if (current)
+        dv_log_error(NULL, "container %s: its %s hangs; settling its exit meanwhile", c->id, c->busy);
+    dv_lock_drop(&c->lock);
+    return current;
+}
+
+static void record_exit(struct exit_job *job)
 {
     struct dv_container *c = job->c;
     struct dv_error err = { 0 };
     struct dv_shim *shim;
 
     dv_lock_take(&c->lock);
-    if (c->generation != job->generation || (c->status != DV_RUNNING && c->status != DV_PAUSED)) {
-        dv_lock_drop(&c->lock);
-        return false;
-    }
     shim = dv_take(c->shim);
     c->status = DV_EXITED;
     c->pid = 0;
@@ -102,7 +133,6 @@ static bool record_exit(struct exit_job *job)
     dv_shim_unref(shim);
     if (err.code)
         dv_log_error(NULL, "container %s: record its exit: %s", c->id, err.msg);
-    return true;
 }
 
 static void tell_exit(struct dv_container *c, const struct dv_exit *exit)
@@ -118,26 +148,31 @@ static void tell_exit(struct dv_container *c, const struct dv_exit *exit)
                                                        NULL });
 }
 
-static void wake(struct dv_container *c)
+/* Tells whoever waits, and whether --rm takes the container away now. */
+static bool wake(struct dv_container *c)
 {
+    bool remove;
+
     dv_lock_take(&c->lock);
     dv_waiters_fire(c, DV_WAIT_NEXT_EXIT);
     dv_followers_end(c);
     pthread_cond_broadcast(&c->changed);
+    remove = c->auto_remove && !c->restarting;
     dv_lock_drop(&c->lock);
+    return remove;
 }
 
-static void auto_remove(struct dv_container *c)
+static void end(struct exit_job *job, bool remove)
 {
+    struct dv_container *c = job->c;
     struct dv_error err = { 0 };
-    int r = dv_op_begin(c, "remove", &err);
 
-    if (r == 0) {
-        r = dv_container_erase(c, &err);
-        dv_op_end(c);
-    }
-    if (r < 0 && err.code != DV_E_NOT_FOUND)
+    if (remove && dv_container_erase(c, &err) < 0)
         dv_log_error(NULL, "container %s: remove after its exit: %s", c->id, err.msg);
+    else if (!remove)
+        dv_container_clean_kernel(c);
+    if (job->owns)
+        dv_op_end(c);
 }
 
 static void settle(void *arg)
@@ -146,19 +181,17 @@ static void settle(void *arg)
     struct dv_container *c = job->c;
 
     dv_test_point("exit-told");
-    if (job->shim_lost)
-        settle_lost_shim(job);
-    if (!job->exit.oom)
-        job->exit.oom = dv_cgroup_oom_killed(c->cs->engine->cgroups, c->cs->cgroup_parent, c->id);
-    if (record_exit(job)) {
+    if (begin(job)) {
+        if (job->shim_lost)
+            settle_lost_shim(job);
+        if (!job->exit.oom)
+            job->exit.oom = dv_cgroup_oom_killed(c->cs->engine->cgroups, c->cs->cgroup_parent,
+                                                 c->id);
+        record_exit(job);
         dv_test_point("exit-recorded");
         release(c);
         tell_exit(c, &job->exit);
-        wake(c);
-        if (c->auto_remove)
-            auto_remove(c);
-        else
-            dv_container_clean_kernel(c);
+        end(job, wake(c));
         dv_test_point("exit-settled");
     }
     dv_container_unref(c);

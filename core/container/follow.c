@@ -13,10 +13,11 @@
 struct dv_follower {
     struct dv_follower *next;
     struct dv_container *c;          /* reference */
-    int wd;                          /* inotify watch of the log directory, -1 = ended before */
+    int wd;                          /* inotify watch of the log directory, -1 = none */
+    uint64_t told;                   /* loop thread: the last round in which it was told */
     dv_follow_fn *fn;
     void *arg;
-    bool ended, cancelled;           /* loop thread after the end was posted */
+    bool cancelled;                  /* loop thread, once its end is posted */
 };
 
 /* Inotify gives one watch a directory, so it is removed with its last follower. Under c->lock. */
@@ -36,7 +37,6 @@ static void tell_end(void *data)
 
     if (!f->cancelled)
         f->fn(f->arg, true);
-    f->ended = true;
     dv_container_unref(f->c);
     free(f);
 }
@@ -49,29 +49,38 @@ void dv_followers_end(struct dv_container *c)
         struct dv_follower *f = c->followers;
 
         c->followers = f->next;
-        f->ended = true;
         dv_loop_post(c->cs->engine->loop, tell_end, f);
     }
     drop_watch(c, wd);
 }
 
-/* Loop thread. Callbacks may cancel their own follower, so the list is walked by collecting first. */
+/* A follower of directory WD that ROUND has not told yet. */
+static struct dv_follower *next_follower(struct dv_container *c, int wd, uint64_t round)
+{
+    struct dv_follower *f;
+
+    dv_lock_take(&c->lock);
+    for (f = c->followers; f && (f->wd != wd || f->told == round); f = f->next)
+        ;
+    dv_lock_drop(&c->lock);
+    return f;
+}
+
+/* Loop thread. Followers are freed in this thread only, and callbacks may cancel any of them: so the
+ * list is looked at anew for each. */
 static void tell_more(struct dv_containers *cs, int wd)
 {
     struct dv_container **list = NULL;
     size_t n = dv_container_list(cs, &list);
 
+    cs->follow_rounds++;
     for (size_t i = 0; i < n; i++) {
-        struct dv_follower *found[64];
-        size_t n_found = 0;
+        struct dv_follower *f;
 
-        dv_lock_take(&list[i]->lock);
-        for (struct dv_follower *f = list[i]->followers; f && n_found < N(found); f = f->next)
-            if (f->wd == wd)
-                found[n_found++] = f;
-        dv_lock_drop(&list[i]->lock);
-        for (size_t k = 0; k < n_found; k++)
-            found[k]->fn(found[k]->arg, false);
+        while ((f = next_follower(list[i], wd, cs->follow_rounds))) {
+            f->told = cs->follow_rounds;
+            f->fn(f->arg, false);
+        }
         dv_container_unref(list[i]);
     }
     free(list);
@@ -142,14 +151,14 @@ int dv_container_follow(struct dv_container *c, dv_follow_fn *fn, void *arg,
     *ret = f;
     snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", c->cs->dirs_fd, c->id);
     dv_lock_take(&c->lock);
-    if (c->status == DV_RUNNING || c->status == DV_PAUSED || c->busy) {
+    if (c->status == DV_RUNNING || c->status == DV_PAUSED ||
+        (c->busy && dv_streq(c->busy, "start"))) {
         f->wd = inotify_add_watch(c->cs->inotify_fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO);
         if (f->wd < 0)
             dv_log_warn(NULL, "container %s: watch its log: %m", c->id);
         f->next = c->followers;
         c->followers = f;
     } else {
-        f->ended = true;
         dv_loop_post(c->cs->engine->loop, tell_end, f);
     }
     dv_lock_drop(&c->lock);

@@ -35,13 +35,13 @@ struct dv_waiter {
     int64_t exit_code;
     char *error;
     atomic_bool cancelled;
-    bool fired;                      /* off the list, its post is under way: under c->lock */
 };
 struct dv_exec {
     struct dv_exec *next;
     char id[DV_ID_BYTES];
     struct dv_exec_config config;
     bool started, running;
+    bool claimed;                    /* a thread starts it: not to be freed */
     int64_t exit_code, pid;
 };
 
@@ -58,13 +58,15 @@ struct dv_container {
     struct dv_lock lock;             /* rank 30; protects all below */
     pthread_cond_t changed;          /* status or busy changed */
     const char *busy;                /* operation under way ("start"...), NULL = none */
-    char *name;
+    char *name;                      /* changes under cs->lock too, and by the operation's owner only */
     enum dv_status status;
     bool removed;                    /* row is gone */
+    bool published;                  /* under cs->lock instead: its creation is through */
     int64_t pid, exit_code, restart_count;
     uint64_t start_time, started_ns, finished_ns;
     uint64_t generation;             /* counts starts; an exit of an older one is ignored */
     bool oom_killed, stopped_by_user;
+    bool restarting;                 /* its next exit is half of a restart: --rm does not remove it */
     char *error;
     struct dv_shim *shim;            /* while running */
     struct pending_client *pending;
@@ -89,7 +91,9 @@ struct dv_containers {
     struct dv_container **items;     /* owned references, unordered */
     size_t n, cap;
     struct dv_watch *inotify_watch;  /* loop thread */
+    struct dv_shim *watched_shims;   /* loop thread */
     int inotify_fd;
+    uint64_t follow_rounds;          /* loop thread */
 };
 
 /* ---- store.c ---- */
@@ -97,6 +101,8 @@ struct dv_container *dv_container_ref(struct dv_container *c);
 struct dv_container *dv_container_new(struct dv_containers *cs, const char *id);
 /* Under no lock: enter into or drop from the table. CONFLICT if the name is taken. */
 int dv_containers_insert(struct dv_containers *cs, struct dv_container *c, struct dv_error *err);
+/* Its name was taken by the insertion; from now on it is found and listed. */
+void dv_containers_publish(struct dv_containers *cs, struct dv_container *c);
 void dv_containers_forget(struct dv_containers *cs, struct dv_container *c);
 
 /* ---- rows.c ---- */
@@ -118,7 +124,7 @@ struct dv_exit {
     char error[128];
 };
 struct dv_shim_start {
-    int fd;                          /* control connection, ours until dv_shim_adopt */
+    int fd;                          /* control connection, ours until dv_shim_new */
     pid_t pid;                       /* the shim */
 };
 int dv_shim_spawn(struct dv_containers *cs, struct dv_shim_start *ret, struct dv_error *err);
@@ -127,8 +133,15 @@ int dv_shim_call(int fd, struct dv_msg_writer *w, const int *fds, size_t n_fds,
                  struct dv_packet *answer, int64_t *exit_code, struct dv_error *err);
 int dv_shim_read_answer(int fd, struct dv_packet *answer, int64_t *exit_code,
                         struct dv_error *err);
-/* Give the connection to the loop: events of C's generation GEN are settled from now on. */
-int dv_shim_adopt(struct dv_container *c, int fd, uint64_t generation, struct dv_error *err);
+/* The loop's end of a connection, which takes FD on success. The caller makes it c->shim under the
+ * lock that says that C runs, and then has it watched: from there on events of C's generation
+ * GENERATION are settled. Abandoned instead, it is gone. */
+int dv_shim_new(struct dv_container *c, int fd, uint64_t generation, struct dv_shim **ret,
+                struct dv_error *err);
+void dv_shim_watch(struct dv_shim *shim);
+void dv_shim_abandon(struct dv_shim *shim);
+/* At the close, in the loop's thread: let go of all connections; their containers go on. */
+void dv_shims_leave(struct dv_containers *cs);
 /* A request on an adopted connection, from a request thread. Descriptors are borrowed. */
 int dv_shim_request(struct dv_container *c, struct dv_msg_writer *w, const int *fds, size_t n_fds,
                     struct dv_packet *answer, int64_t *exit_code, struct dv_error *err);
@@ -147,6 +160,7 @@ void dv_pending_close(struct dv_container *c);                       /* under c-
 /* ---- exec.c ---- */
 void dv_exec_exited(struct dv_container *c, const char *exec_id, int64_t exit_code);
 void dv_execs_ended(struct dv_container *c); /* under c->lock: the container is gone */
+void dv_execs_free(struct dv_container *c);  /* with its last reference */
 
 /* ---- follow.c ---- */
 int dv_follow_open(struct dv_containers *cs, struct dv_error *err);

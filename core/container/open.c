@@ -8,6 +8,7 @@
 
 #include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/base/loop.h"
 #include "core/base/sock.h"
 #include "core/base/time.h"
 #include "core/container/internal.h"
@@ -134,8 +135,14 @@ static void ask_state(struct dv_containers *cs, const char *id, struct found *f)
 
 static void adopt(struct dv_container *c, const struct found *f)
 {
+    struct dv_shim *shim;
     struct dv_error err = { 0 };
 
+    if (dv_shim_new(c, f->fd, c->generation, &shim, &err) < 0) {
+        dv_log_error(NULL, "container %s: watch its shim: %s", c->id, err.msg);
+        dv_close(f->fd);
+        return;
+    }
     dv_lock_take(&c->lock);
     if (c->status != DV_PAUSED)
         c->status = DV_RUNNING;
@@ -143,12 +150,11 @@ static void adopt(struct dv_container *c, const struct found *f)
     c->start_time = f->start_time;
     if (f->started_ns)
         c->started_ns = f->started_ns;
+    c->shim = shim;
     if (dv_container_row_update(c, &err) < 0)
         dv_log_error(NULL, "container %s: record that it runs: %s", c->id, err.msg);
     dv_lock_drop(&c->lock);
-    dv_error_clear(&err);
-    if (dv_shim_adopt(c, f->fd, c->generation, &err) < 0)
-        dv_log_error(NULL, "container %s: watch its shim: %s", c->id, err.msg);
+    dv_shim_watch(shim);
     dv_log_info(NULL, "container %s runs on, pid %lld", c->id, (long long)f->pid);
 }
 
@@ -173,7 +179,20 @@ static void settle_ended(struct dv_container *c, bool same_boot)
     dv_container_exited(c, c->generation, &exit);
 }
 
-/* A start that was under way: it came through, or it never was. */
+static void erase_now(void *arg)
+{
+    struct dv_container *c = arg;
+    struct dv_error err = { 0 };
+
+    if (dv_op_begin(c, "remove", &err) == 0) {
+        if (dv_container_erase(c, &err) < 0)
+            dv_log_error(NULL, "container %s: remove: %s", c->id, err.msg);
+        dv_op_end(c);
+    }
+    dv_container_unref(c);
+}
+
+/* A start that was under way: it came through, or it never was, and then nobody was told of it. */
 static void settle_start(struct dv_container *c)
 {
     struct dv_exit exit;
@@ -186,14 +205,17 @@ static void settle_start(struct dv_container *c)
     }
     dv_close(f.fd);
     if (read_record(c, &exit)) {
+        dv_lock_take(&c->lock);
         c->status = DV_RUNNING;
         c->started_ns = exit.started_ns;
+        dv_lock_drop(&c->lock);
         dv_container_exited(c, c->generation, &exit);
         return;
     }
-    dv_container_clean_kernel(c);
     if (c->auto_remove)
-        c->status = DV_EXITED;       /* removed below: nobody was told that it started */
+        dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
+    else
+        dv_container_clean_kernel(c);
 }
 
 struct intent_list {
@@ -211,26 +233,13 @@ static int intent_row(void *arg, sqlite3_stmt *row)
     return 0;
 }
 
-static void erase_now(void *arg)
-{
-    struct dv_container *c = arg;
-    struct dv_error err = { 0 };
-
-    if (dv_op_begin(c, "remove", &err) == 0) {
-        if (dv_container_erase(c, &err) < 0)
-            dv_log_error(NULL, "container %s: remove: %s", c->id, err.msg);
-        dv_op_end(c);
-    }
-    dv_container_unref(c);
-}
-
+/* Nobody else knows C yet: its state is its row's, and may change as soon as a job is queued. */
 static void find_again(struct dv_container *c, const char *row_boot_id, bool starting)
 {
     bool same_boot = dv_streq(row_boot_id, c->cs->boot_id);
-    struct found f;
+    struct found f = { .fd = -1 };
 
     if (c->status == DV_RUNNING || c->status == DV_PAUSED) {
-        f.fd = -1;
         if (same_boot)
             ask_state(c->cs, c->id, &f);
         if (f.fd >= 0)
@@ -239,12 +248,12 @@ static void find_again(struct dv_container *c, const char *row_boot_id, bool sta
             settle_ended(c, same_boot);
     } else if (starting && same_boot) {
         settle_start(c);
+    } else if (c->auto_remove &&
+               (c->status == DV_EXITED || (c->status == DV_CREATED && !dv_empty(c->error)))) {
+        dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
     } else if (faccessat(c->cs->run_fd, c->id, F_OK, 0) == 0) {
         dv_container_clean_kernel(c); /* its end was recorded, and not yet cleaned up after */
     }
-    if (c->auto_remove &&
-        (c->status == DV_EXITED || (c->status == DV_CREATED && !dv_empty(c->error))))
-        dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
 }
 
 static int boot_row(void *arg, sqlite3_stmt *row)
@@ -264,6 +273,23 @@ static const char *boot_of(const struct dv_strv *pairs, const char *id)
     return "";
 }
 
+/* From a list of our own: jobs that are queued on the way remove containers from the table. */
+static int find_each_again(struct dv_containers *cs, const struct dv_strv *boots,
+                           const struct dv_strv *starts, struct dv_error *err)
+{
+    struct dv_container **list = NULL;
+    size_t n = dv_container_list(cs, &list);
+
+    if (!list)
+        return dv_fail(err, DV_E_NO_MEMORY, "read the containers");
+    for (size_t i = 0; i < n; i++) {
+        find_again(list[i], boot_of(boots, list[i]->id), dv_strv_has(starts, list[i]->id));
+        dv_container_unref(list[i]);
+    }
+    free(list);
+    return 0;
+}
+
 static int find_all_again(struct dv_containers *cs, struct dv_error *err)
 {
     struct intent_list intents = { 0 };
@@ -277,9 +303,8 @@ static int find_all_again(struct dv_containers *cs, struct dv_error *err)
     if (r == 0)
         r = dv_db_query(cs->engine->db, boot_row, &boots, err, "SELECT id, boot_id FROM containers",
                         "");
-    for (size_t i = 0; r == 0 && i < cs->n; i++)
-        find_again(cs->items[i], boot_of(&boots, cs->items[i]->id),
-                   dv_strv_has(&intents.starts, cs->items[i]->id));
+    if (r == 0)
+        r = find_each_again(cs, &boots, &intents.starts, err);
     if (r == 0)
         r = dv_db_exec(cs->engine->db, err,
                        "DELETE FROM intents WHERE kind IN ('start', 'create')", "");
@@ -363,6 +388,7 @@ static void trash_directory(struct dv_containers *cs, const char *id)
 static int remove_orphans(struct dv_containers *cs, struct dv_error *err)
 {
     dv_autostrv groups = { 0 }, runs = { 0 }, dirs = { 0 };
+    struct dv_error ignored = { 0 };
     int r = dv_cgroup_list(cs->engine->cgroups, cs->cgroup_parent, &groups, err);
 
     if (r == 0)
@@ -375,8 +401,8 @@ static int remove_orphans(struct dv_containers *cs, struct dv_error *err)
     for (size_t i = 0; r == 0 && i < runs.n; i++)
         if (!is_known(cs, runs.items[i]) && !dv_strv_has(&groups, runs.items[i]))
             queue_orphan(cs, runs.items[i]);
-    if (r == 0 && dv_remove_tree(cs->engine->root_fd, "trash", err) < 0)
-        dv_log_warn(NULL, "empty the trash: %s", err->msg);
+    if (r == 0 && dv_remove_tree(cs->engine->root_fd, "trash", &ignored) < 0)
+        dv_log_warn(NULL, "empty the trash: %s", ignored.msg);
     for (size_t i = 0; r == 0 && i < dirs.n; i++)
         if (!is_known(cs, dirs.items[i]))
             trash_directory(cs, dirs.items[i]);
@@ -424,12 +450,33 @@ int dv_containers_open(struct dv_engine *engine, struct dv_containers **ret, str
     return 0;
 }
 
+static void stop_loop(void *data)
+{
+    dv_loop_stop(data);
+}
+
+/* Run what was posted to the loop, and what that posts: it owns memory and references. */
+static void drain_loop(struct dv_containers *cs)
+{
+    struct dv_error err = { 0 };
+
+    for (int i = 0; i < 3; i++) {
+        dv_loop_post(cs->engine->loop, stop_loop, cs->engine->loop);
+        if (dv_loop_run(cs->engine->loop, &err) < 0)
+            dv_log_warn(NULL, "close the container store: %s", err.msg);
+    }
+}
+
 void dv_containers_close(struct dv_containers *cs)
 {
     if (!cs)
         return;
+    /* In this order: connections add jobs, jobs post to the loop. */
+    drain_loop(cs);
+    dv_shims_leave(cs);
     dv_jobs_free(cs->settle);
     dv_jobs_free(cs->janitor);
+    drain_loop(cs);
     dv_follow_close(cs);
     for (size_t i = 0; i < cs->n; i++)
         dv_container_unref(cs->items[i]);

@@ -12,6 +12,8 @@
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
 
+enum { REMOVE_TRIES = 5 };           /* against somebody who starts it again and again */
+
 static void clean_now(struct dv_container *c)
 {
     struct dv_containers *cs = c->cs;
@@ -135,15 +137,15 @@ static int check_removable(struct dv_container *c, bool force, bool *ret_up, str
     return r;
 }
 
-int dv_container_remove(struct dv_container *c, bool force, bool volumes, struct dv_error *err)
+/* One try; 1: somebody started it between our kill and our removal. */
+static int try_remove(struct dv_container *c, bool force, struct dv_error *err)
 {
-    bool up;
-    int r;
+    bool up, killed;
+    int r = check_removable(c, force, &up, err);
 
-    (void)volumes; /* anonymous volumes are not built yet: create refuses them */
-    r = check_removable(c, force, &up, err);
     if (r < 0)
         return r;
+    killed = up;
     if (up) {
         r = dv_container_stop(c, 9 /* SIGKILL */, 10, err);
         if (r < 0 && err->code != DV_E_NOT_MODIFIED)
@@ -151,12 +153,28 @@ int dv_container_remove(struct dv_container *c, bool force, bool volumes, struct
         dv_error_clear(err);
     }
     r = dv_op_begin(c, "remove", err);
+    if (r == -DV_E_NOT_FOUND && killed) {
+        dv_error_clear(err); /* --rm was faster: removed is what was asked for */
+        return 0;
+    }
     if (r < 0)
         return r;
     r = check_removable(c, false, &up, err);
     if (r == 0)
         r = dv_container_erase(c, err);
     dv_op_end(c);
-    /* --rm took it away first: removed is what was asked for. */
-    return r;
+    return r < 0 && up && force ? 1 : r;
+}
+
+int dv_container_remove(struct dv_container *c, bool force, bool volumes, struct dv_error *err)
+{
+    int r;
+
+    (void)volumes; /* anonymous volumes are not built yet: create refuses them */
+    r = try_remove(c, force, err);
+    for (int i = 1; r == 1 && i < REMOVE_TRIES; i++) {
+        dv_error_clear(err);
+        r = try_remove(c, force, err);
+    }
+    return r == 1 ? -err->code : r;
 }

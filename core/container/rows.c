@@ -129,6 +129,7 @@ static int load_row(void *arg, sqlite3_stmt *row)
         dv_container_unref(c);
         return r;
     }
+    c->published = true;
     l->cs->items[l->cs->n++] = c;
     return 0;
 }

@@ -29,8 +29,9 @@ struct dv_shim {
     struct dv_container *c;          /* reference */
     uint64_t generation;
     int fd;
-    struct dv_watch *watch;          /* loop thread */
-    bool exited;                     /* loop thread: EVENT_EXIT came */
+    struct dv_watch *watch;          /* loop thread, as the next three */
+    bool exited;                     /* EVENT_EXIT came */
+    struct dv_shim *next_watched, **at_watched; /* cs->watched_shims */
     struct dv_lock lock;             /* rank 40; protects below */
     pthread_cond_t answered;
     struct request *waiting;
@@ -173,18 +174,27 @@ static void on_event(struct dv_shim *shim, const struct dv_msg *m)
     }
 }
 
-static void drop_connection(struct dv_shim *shim)
+/* The loop lets go of it. Does nothing to the container. */
+static void unwatch(struct dv_shim *shim)
 {
     struct dv_container *c = shim->c;
-    bool exited = shim->exited;
-    uint64_t generation = shim->generation;
 
+    if (shim->at_watched) {
+        *shim->at_watched = shim->next_watched;
+        if (shim->next_watched)
+            shim->next_watched->at_watched = shim->at_watched;
+    }
     dv_watch_remove(shim->watch);
     lose_askers(shim);
-    if (!exited)
-        dv_container_shim_lost(c, generation);
     dv_shim_unref(shim); /* the loop's */
     dv_container_unref(c);
+}
+
+static void drop_connection(struct dv_shim *shim)
+{
+    if (!shim->exited)
+        dv_container_shim_lost(shim->c, shim->generation);
+    unwatch(shim);
 }
 
 static void on_readable(void *data, uint32_t events)
@@ -215,19 +225,32 @@ static void on_readable(void *data, uint32_t events)
 static void watch_in_loop(void *data)
 {
     struct dv_shim *shim = data;
+    struct dv_containers *cs = shim->c->cs;
     struct dv_error err = { 0 };
-    int r = dv_loop_add(shim->c->cs->engine->loop, shim->fd, EPOLLIN, on_readable, shim,
-                        &shim->watch, &err);
 
-    if (r < 0) {
+    if (dv_loop_add(cs->engine->loop, shim->fd, EPOLLIN, on_readable, shim, &shim->watch, &err) <
+        0) {
         dv_log_error(NULL, "container %s: watch its shim: %s", shim->c->id, err.msg);
         drop_connection(shim);
+        return;
     }
+    shim->at_watched = &cs->watched_shims;
+    shim->next_watched = cs->watched_shims;
+    if (shim->next_watched)
+        shim->next_watched->at_watched = &shim->next_watched;
+    cs->watched_shims = shim;
 }
 
-int dv_shim_adopt(struct dv_container *c, int fd, uint64_t generation, struct dv_error *err)
+void dv_shims_leave(struct dv_containers *cs)
 {
-    struct dv_shim *shim = calloc(1, sizeof(*shim)), *old;
+    while (cs->watched_shims)
+        unwatch(cs->watched_shims);
+}
+
+int dv_shim_new(struct dv_container *c, int fd, uint64_t generation, struct dv_shim **ret,
+                struct dv_error *err)
+{
+    struct dv_shim *shim = calloc(1, sizeof(*shim));
 
     if (!shim)
         return dv_fail(err, DV_E_NO_MEMORY, "watch the shim of container %s", c->id);
@@ -241,14 +264,20 @@ int dv_shim_adopt(struct dv_container *c, int fd, uint64_t generation, struct dv
     shim->fd = fd;
     dv_lock_init(&shim->lock, DV_RANK_QUEUE);
     dv_cond_init(&shim->answered);
-
-    dv_lock_take(&c->lock);
-    old = c->shim;
-    c->shim = shim;
-    dv_lock_drop(&c->lock);
-    dv_shim_unref(old);
-    dv_loop_post(c->cs->engine->loop, watch_in_loop, shim);
+    *ret = shim;
     return 0;
+}
+
+void dv_shim_watch(struct dv_shim *shim)
+{
+    dv_loop_post(shim->c->cs->engine->loop, watch_in_loop, shim);
+}
+
+void dv_shim_abandon(struct dv_shim *shim)
+{
+    dv_container_unref(shim->c);
+    dv_shim_unref(shim);
+    dv_shim_unref(shim);
 }
 
 static struct dv_shim *borrow(struct dv_container *c)

@@ -33,8 +33,9 @@ struct start {
     struct pending_client *clients;
     bool cgroup_made, workspace_active, intent;
     int64_t exit_code;
-    uint64_t started_ns, start_time;
+    uint64_t started_ns, start_time, generation;
     int64_t pid;
+    struct dv_shim *connection;      /* made, not yet watched */
 };
 
 static void start_init(struct start *s, struct dv_container *c)
@@ -293,7 +294,7 @@ static int write_intent(struct start *s, struct dv_error *err)
     int r;
 
     dv_lock_take(&c->lock);
-    c->generation++;
+    s->generation = ++c->generation;
     r = dv_tx_begin(c->cs->engine->db, DV_SYNC_NORMAL, err);
     if (r == 0) {
         r = dv_intent_begin(c->cs, "start", c->id, c->generation, err);
@@ -367,13 +368,31 @@ static int launch(struct start *s, struct dv_error *err)
     return r;
 }
 
+static int store_running(struct dv_container *c, struct dv_error *err)
+{
+    struct dv_db *db = c->cs->engine->db;
+    int r = dv_tx_begin(db, DV_SYNC_NORMAL, err);
+
+    if (r < 0)
+        return r;
+    r = dv_container_row_update(c, err);
+    if (r == 0)
+        r = dv_intent_end(c->cs, "start", c->id, err);
+    if (r == 0)
+        return dv_tx_commit(db, err);
+    dv_tx_rollback(db);
+    return r;
+}
+
+/* State and connection change together: whoever sees that it runs can speak to it. */
 static int record_running(struct start *s, struct dv_error *err)
 {
     struct dv_container *c = s->c;
-    struct dv_db *db = c->cs->engine->db;
+    enum dv_status before;
     int r;
 
     dv_lock_take(&c->lock);
+    before = c->status;
     c->status = DV_RUNNING;
     c->pid = s->pid;
     c->start_time = s->start_time;
@@ -382,15 +401,13 @@ static int record_running(struct start *s, struct dv_error *err)
     c->exit_code = 0;
     c->oom_killed = c->stopped_by_user = false;
     free(dv_take(c->error));
-    r = dv_tx_begin(db, DV_SYNC_NORMAL, err);
+    r = store_running(c, err);
     if (r == 0) {
-        r = dv_container_row_update(c, err);
-        if (r == 0)
-            r = dv_intent_end(c->cs, "start", c->id, err);
-        if (r == 0)
-            r = dv_tx_commit(db, err);
-        else
-            dv_tx_rollback(db);
+        c->shim = s->connection;
+    } else {
+        c->status = before;
+        c->pid = 0;
+        c->finished_ns = dv_now_ns();
     }
     dv_lock_drop(&c->lock);
     return r;
@@ -407,6 +424,9 @@ static void record_failure(struct start *s, const struct dv_error *why)
     c->exit_code = s->exit_code;
     free(c->error);
     c->error = dv_strdup(why->msg);
+    /* Who attached or follows for this start waits in vain; the next one has its own. */
+    dv_pending_close(c);
+    dv_followers_end(c);
     if (dv_tx_begin(db, DV_SYNC_NORMAL, &err) == 0) {
         if (dv_container_row_update(c, &err) < 0 || dv_intent_end(c->cs, "start", c->id, &err) < 0 ||
             dv_tx_commit(db, &err) < 0)
@@ -423,6 +443,8 @@ static void unwind(struct start *s)
 {
     struct dv_container *c = s->c;
 
+    if (s->connection)
+        dv_shim_abandon(dv_take(s->connection));
     dv_close(dv_take_fd(s->shim.fd));
     leave_endpoints(c);
     if (s->workspace_active)
@@ -476,18 +498,20 @@ static int run_start(struct dv_container *c, bool *erase, struct dv_error *err)
         r = launch(&s, err);
     }
     if (r == 0)
+        r = dv_shim_new(c, s.shim.fd, s.generation, &s.connection, err);
+    if (r == 0) {
+        s.shim.fd = -1;
         r = record_running(&s, err);
+    }
     if (r < 0) {
         *erase = start_failed(&s, err) == 1;
         start_done(&s);
         return -err->code;
     }
-    dv_container_emit(c, "start", NULL);
-    r = dv_shim_adopt(c, s.shim.fd, c->generation, err);
-    if (r == 0)
-        s.shim.fd = -1;
+    dv_container_emit(c, "start", NULL); /* before its end can be told */
+    dv_shim_watch(s.connection);
     start_done(&s);
-    return r;
+    return 0;
 }
 
 int dv_container_start(struct dv_container *c, struct dv_error *err)

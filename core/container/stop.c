@@ -145,15 +145,25 @@ int dv_container_stop(struct dv_container *c, int signal, int64_t timeout_s, str
     return r;
 }
 
+static void set_restarting(struct dv_container *c, bool restarting)
+{
+    dv_lock_take(&c->lock);
+    c->restarting = restarting;
+    dv_lock_drop(&c->lock);
+}
+
 int dv_container_restart(struct dv_container *c, int signal, int64_t timeout_s,
                          struct dv_error *err)
 {
-    int r = dv_container_stop(c, signal, timeout_s, err);
+    int r;
 
-    if (r < 0 && err->code != DV_E_NOT_MODIFIED)
-        return r;
-    dv_error_clear(err);
-    r = dv_container_start(c, err);
+    set_restarting(c, true);
+    r = dv_container_stop(c, signal, timeout_s, err);
+    if (r == 0 || err->code == DV_E_NOT_MODIFIED) {
+        dv_error_clear(err);
+        r = dv_container_start(c, err);
+    }
+    set_restarting(c, false);
     if (r < 0)
         return r;
     dv_container_emit(c, "restart", NULL);

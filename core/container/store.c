@@ -4,6 +4,7 @@
 
 #include "core/base/id.h"
 #include "core/container/internal.h"
+#include "core/container/names.h"
 
 struct dv_container *dv_container_ref(struct dv_container *c)
 {
@@ -14,6 +15,7 @@ struct dv_container *dv_container_ref(struct dv_container *c)
 static void container_free(struct dv_container *c)
 {
     dv_pending_close(c);
+    dv_execs_free(c);
     dv_shim_unref(c->shim);
     dv_container_config_free(c->config);
     dv_strv_done(&c->argv);
@@ -54,13 +56,30 @@ const char *dv_container_id(const struct dv_container *c)
     return c->id;
 }
 
-/* The name is read without the object's lock: it changes under both locks only. */
+/* The name is read without the object's lock: it changes under both locks only. Those in creation
+ * have their name already. */
 static struct dv_container *by_name(const struct dv_containers *cs, const char *name)
 {
     for (size_t i = 0; i < cs->n; i++)
         if (dv_streq(cs->items[i]->name, name))
             return cs->items[i];
     return NULL;
+}
+
+static int name_taken(const char *name, const struct dv_container *by, struct dv_error *err)
+{
+    return dv_fail(err, DV_E_CONFLICT,
+                   "Conflict. The container name \"/%s\" is already in use by container \"%s\". You "
+                   "have to remove (or rename) that container to be able to reuse that name.",
+                   name, by->id);
+}
+
+static void swap_names(char **a, char **b)
+{
+    char *old = *a;
+
+    *a = *b;
+    *b = old;
 }
 
 int dv_containers_insert(struct dv_containers *cs, struct dv_container *c, struct dv_error *err)
@@ -71,10 +90,7 @@ int dv_containers_insert(struct dv_containers *cs, struct dv_container *c, struc
     dv_lock_take(&cs->lock);
     other = by_name(cs, c->name);
     if (other) {
-        r = dv_fail(err, DV_E_CONFLICT,
-                    "Conflict. The container name \"/%s\" is already in use by container \"%s\". You "
-                    "have to remove (or rename) that container to be able to reuse that name.",
-                    c->name, other->id);
+        r = name_taken(c->name, other, err);
     } else if (cs->n == cs->cap) {
         grown = reallocarray(cs->items, cs->cap ? 2 * cs->cap : 16, sizeof(*grown));
         if (grown) {
@@ -88,6 +104,13 @@ int dv_containers_insert(struct dv_containers *cs, struct dv_container *c, struc
         cs->items[cs->n++] = dv_container_ref(c);
     dv_lock_drop(&cs->lock);
     return r;
+}
+
+void dv_containers_publish(struct dv_containers *cs, struct dv_container *c)
+{
+    dv_lock_take(&cs->lock);
+    c->published = true;
+    dv_lock_drop(&cs->lock);
 }
 
 void dv_containers_forget(struct dv_containers *cs, struct dv_container *c)
@@ -116,13 +139,15 @@ static int find(const struct dv_containers *cs, const char *name, struct dv_cont
     if (*name == '/')
         name++, len--;
     for (size_t i = 0; i < cs->n; i++)
-        if (dv_streq(cs->items[i]->id, name)) {
+        if (cs->items[i]->published && dv_streq(cs->items[i]->id, name)) {
             *ret = cs->items[i];
             return 0;
         }
     c = by_name(cs, name);
+    if (c && !c->published)
+        c = NULL;
     for (size_t i = 0; !c && len && i < cs->n; i++)
-        if (strncmp(cs->items[i]->id, name, len) == 0) {
+        if (cs->items[i]->published && strncmp(cs->items[i]->id, name, len) == 0) {
             *ret = cs->items[i];
             hits++;
         }
@@ -157,44 +182,56 @@ size_t dv_container_list(struct dv_containers *cs, struct dv_container ***ret)
     dv_lock_take(&cs->lock);
     list = calloc(cs->n + 1, sizeof(*list));
     for (size_t i = 0; list && i < cs->n; i++)
-        list[n++] = dv_container_ref(cs->items[i]);
+        if (cs->items[i]->published)
+            list[n++] = dv_container_ref(cs->items[i]);
     dv_lock_drop(&cs->lock);
     *ret = list;
     return n;
 }
 
-int dv_container_rename(struct dv_container *c, const char *name, struct dv_error *err)
+/* The caller holds the operation, so nobody else uses the old name meanwhile. */
+static int rename_now(struct dv_container *c, char **name, struct dv_error *err)
 {
     struct dv_containers *cs = c->cs;
-    dv_autofree char *fresh = dv_strdup(name), *old = NULL;
-    struct dv_container *other;
+    const struct dv_container *other;
     int r = 0;
 
-    if (!fresh)
-        return dv_fail(err, DV_E_NO_MEMORY, "rename container %s", c->id);
     dv_lock_take(&cs->lock);
     dv_lock_take(&c->lock);
-    other = by_name(cs, name);
-    if (c->removed)
-        r = dv_fail(err, DV_E_NOT_FOUND, "No such container: %s", c->id);
+    other = by_name(cs, *name);
+    if (other == c)
+        r = dv_fail(err, DV_E_INVALID,
+                    "Renaming a container with the same name as its current name");
     else if (other)
-        r = dv_fail(err, DV_E_CONFLICT,
-                    "Conflict. The container name \"/%s\" is already in use by container \"%s\". You "
-                    "have to remove (or rename) that container to be able to reuse that name.",
-                    name, other->id);
+        r = name_taken(*name, other, err);
     if (r == 0) {
-        old = c->name;
-        c->name = dv_take(fresh);
+        swap_names(&c->name, name);
         r = dv_container_row_update(c, err);
-        if (r < 0) {
-            fresh = c->name;
-            c->name = dv_take(old);
-        }
+        if (r < 0)
+            swap_names(&c->name, name);
     }
     dv_lock_drop(&c->lock);
     dv_lock_drop(&cs->lock);
+    return r;
+}
+
+int dv_container_rename(struct dv_container *c, const char *name, struct dv_error *err)
+{
+    dv_autofree char *text = NULL;
+    int r = dv_name_check(name, err);
+
+    if (r < 0)
+        return r;
+    text = dv_strdup(*name == '/' ? name + 1 : name);
+    if (!text)
+        return dv_fail(err, DV_E_NO_MEMORY, "rename container %s", c->id);
+    r = dv_op_begin(c, "rename", err);
+    if (r < 0)
+        return r;
+    r = rename_now(c, &text, err);
+    dv_op_end(c);
     if (r == 0)
-        dv_container_emit(c, "rename", (const char *const[]){ "oldName", old, NULL });
+        dv_container_emit(c, "rename", (const char *const[]){ "oldName", text, NULL });
     return r;
 }
 
@@ -226,8 +263,8 @@ void dv_containers_count(struct dv_containers *cs, struct dv_container_counts *r
     struct dv_container_counts n = { 0 };
 
     dv_lock_take(&cs->lock);
-    n.total = cs->n;
     for (size_t i = 0; i < cs->n; i++) {
+        n.total += cs->items[i]->published;
         dv_lock_take(&cs->items[i]->lock);
         n.running += cs->items[i]->status == DV_RUNNING;
         n.paused += cs->items[i]->status == DV_PAUSED;

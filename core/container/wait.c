@@ -23,10 +23,13 @@ static void deliver(void *data)
     waiter_free(w);
 }
 
-/* Off the list already; under c->lock. */
+/* Off the list already; under the container's lock. */
 static void fire(struct dv_waiter *w)
 {
-    w->fired = true;
+    const struct dv_container *c = w->c;
+
+    w->exit_code = c->exit_code;
+    w->error = dv_empty(c->error) ? NULL : dv_strdup(c->error);
     dv_loop_post(w->cs->engine->loop, deliver, w);
 }
 
@@ -43,8 +46,6 @@ void dv_waiters_fire(struct dv_container *c, enum dv_wait_for upto)
             continue;
         }
         *at = w->next;
-        w->exit_code = c->exit_code;
-        w->error = dv_empty(c->error) ? NULL : dv_strdup(c->error);
         fire(w);
     }
 }
@@ -66,11 +67,10 @@ int dv_container_wait(struct dv_container *c, enum dv_wait_for cond, dv_wait_fn 
     w->cond = cond;
     w->fn = fn;
     w->arg = arg;
-    *ret = w;
+    *ret = w; /* before it can fire */
 
     dv_lock_take(&c->lock);
     if (c->removed || (cond == DV_WAIT_NOT_RUNNING && !is_up(c->status))) {
-        w->exit_code = c->exit_code;
         fire(w);
     } else {
         w->next = c->waiters;

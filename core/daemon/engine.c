@@ -99,6 +99,50 @@ static void add_driver(struct dv_engine *engine, const struct dv_config *config,
     dv_drivers_add(engine->drivers, &file, &options);
 }
 
+/* Drivers that layers and containers lie in, also when the config chooses another by now. */
+struct used_drivers {
+    struct dv_strv names;
+    bool failed;
+};
+
+static int used_row(void *arg, sqlite3_stmt *row)
+{
+    struct used_drivers *used = arg;
+
+    if (dv_strv_add(&used->names, dv_row_text(row, 0)) < 0)
+        used->failed = true;
+    return 0;
+}
+
+static bool is_configured(const struct dv_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_drivers; i++)
+        if (dv_streq(config->drivers[i].name, name))
+            return true;
+    return false;
+}
+
+static int open_used_drivers(struct dv_engine *engine, const struct dv_config *config,
+                             struct dv_error *err)
+{
+    struct used_drivers used = { 0 };
+    int r = dv_db_query(engine->db, used_row, &used, err,
+                        "SELECT storage_driver FROM containers UNION"
+                        " SELECT driver FROM layer_storage",
+                        "");
+
+    if (r == 0 && used.failed)
+        r = dv_fail(err, DV_E_NO_MEMORY, "read which storage drivers are in use");
+    for (size_t i = 0; i < used.names.n && r == 0; i++) {
+        struct dv_config_driver d = { .kind = DV_KIND_STORAGE, .name = used.names.items[i] };
+
+        if (!is_configured(config, d.name))
+            add_driver(engine, config, &d);
+    }
+    dv_strv_done(&used.names);
+    return r;
+}
+
 static int open_drivers(struct dv_engine *engine, const struct dv_config *config,
                         struct dv_error *err)
 {
@@ -108,6 +152,8 @@ static int open_drivers(struct dv_engine *engine, const struct dv_config *config
         if (config->drivers[i].kind == DV_KIND_STORAGE ||
             config->drivers[i].kind == DV_KIND_NETWORK)
             add_driver(engine, config, &config->drivers[i]);
+    if (r == 0)
+        r = open_used_drivers(engine, config, err);
     for (size_t i = 0; r == 0 && i < dv_drivers_count(engine->drivers); i++) {
         struct dv_driver_info info;
 
@@ -180,7 +226,8 @@ int dv_engine_open(struct dv_config *config, struct dv_engine *engine, struct dv
     int r;
 
     *engine = (struct dv_engine){ .root_fd = -1, .run_fd = -1, .lock_fd = -1,
-                                  .favordynmods_fd = -1, .started_ns = dv_now_ns() };
+                                  .favordynmods_fd = -1, .signal_fd = -1,
+                                  .started_ns = dv_now_ns() };
     engine->config = config->engine; /* borrowed: CONFIG outlives the engine */
     r = open_directory(engine->config.root, 0711, &engine->root_fd, err);
     if (r == 0)
@@ -223,7 +270,7 @@ static void leave_kernel(struct dv_engine *engine)
 void dv_engine_close(struct dv_engine *engine)
 {
     dv_containers_close(engine->containers);
-    if (engine->leave_kernel && engine->net && engine->cgroups)
+    if (atomic_load(&engine->leave_kernel) && engine->net && engine->cgroups)
         leave_kernel(engine);
     dv_images_close(engine->images);
     dv_net_close(engine->net);
@@ -231,6 +278,7 @@ void dv_engine_close(struct dv_engine *engine)
     dv_drivers_free(engine->drivers);
     dv_cgroups_free(engine->cgroups);
     dv_close(engine->favordynmods_fd);
+    dv_close(engine->signal_fd);
     dv_loop_free(engine->loop);
     dv_db_close(engine->db);
     dv_strv_done(&engine->warnings);

@@ -1,6 +1,8 @@
 /* engine.h - the one object that all state of a davitd hangs from. */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,7 +39,9 @@ struct dv_engine {
     struct dv_containers *containers;
     struct dv_events *events;
     int root_fd, run_fd, lock_fd, favordynmods_fd, signal_fd;
-    bool leave_kernel;                               /* at close: bridges, tables, groups go too */
+    atomic_bool stopping_containers;                 /* STOPPER runs or has ended */
+    atomic_bool leave_kernel;                        /* at close: bridges, tables, groups go too */
+    pthread_t stopper;                               /* for the loop's thread */
     uint64_t started_ns;
     char id[65];                                     /* /info ID */
     bool favordynmods_on;

@@ -98,24 +98,36 @@ static void *stop_everything(void *data)
     struct dv_engine *engine = data;
 
     dv_containers_stop_all(engine->containers);
-    engine->leave_kernel = true;
+    atomic_store(&engine->leave_kernel, true);
     dv_loop_stop(engine->loop);
     return NULL;
 }
 
 void dv_engine_stop(struct dv_engine *engine, bool stop_containers)
 {
-    pthread_t thread;
-
     if (!stop_containers) {
         dv_loop_stop(engine->loop);
         return;
     }
+    if (atomic_exchange(&engine->stopping_containers, true))
+        return; /* asked for twice */
     /* Containers tell of their end through the loop, so the loop goes on meanwhile. */
-    if (pthread_create(&thread, NULL, stop_everything, engine) != 0)
+    errno = pthread_create(&engine->stopper, NULL, stop_everything, engine);
+    if (errno != 0) {
         dv_log_error(NULL, "start a thread for the shutdown: %m");
-    else
-        pthread_detach(thread);
+        atomic_store(&engine->stopping_containers, false);
+    }
+}
+
+/* False: it still stops containers, and needs the engine. */
+static bool join_stopper(struct dv_engine *engine)
+{
+    if (!atomic_load(&engine->stopping_containers))
+        return true;
+    if (!atomic_load(&engine->leave_kernel))
+        return false;
+    pthread_join(engine->stopper, NULL);
+    return true;
 }
 
 static int watch_signals(struct dv_engine *engine, struct dv_watch **watch, struct dv_error *err)
@@ -151,7 +163,8 @@ static void set_up_process(void)
     }
 }
 
-static int serve(struct dv_engine *engine, struct dv_error *err)
+/* *RET_IDLE: no thread uses the engine any more. */
+static int serve(struct dv_engine *engine, bool *ret_idle, struct dv_error *err)
 {
     struct dv_watch *watch = NULL;
     struct dv_api *api = NULL;
@@ -159,18 +172,26 @@ static int serve(struct dv_engine *engine, struct dv_error *err)
     size_t n = 0;
     int r = dv_listen(&engine->config.hosts, fds, &n, err);
 
-    if (r == 0)
-        r = watch_signals(engine, &watch, err);
-    if (r == 0)
-        r = dv_api_start(engine, fds, n, &api, err);
     if (r < 0)
         return r;
+    r = watch_signals(engine, &watch, err);
+    if (r == 0) {
+        r = dv_api_start(engine, fds, n, &api, err); /* takes them */
+    } else {
+        for (size_t i = 0; i < n; i++)
+            dv_close(fds[i]);
+    }
+    if (r < 0) {
+        dv_watch_remove(watch);
+        dv_unlisten(&engine->config.hosts);
+        return r;
+    }
     dv_log_info(NULL, "davitd " DAVIT_VERSION " serves %s", engine->config.hosts.items[0]);
     dv_notify("READY=1");
     r = dv_loop_run(engine->loop, err);
     dv_notify("STOPPING=1");
     dv_watch_remove(watch);
-    dv_api_stop(api);
+    *ret_idle = dv_api_stop(api) && join_stopper(engine);
     dv_unlisten(&engine->config.hosts);
     return r;
 }
@@ -178,10 +199,15 @@ static int serve(struct dv_engine *engine, struct dv_error *err)
 static int run(struct dv_config *config, struct dv_error *err)
 {
     struct dv_engine engine;
+    bool idle = true;
     int r = dv_engine_open(config, &engine, err);
 
     if (r == 0)
-        r = serve(&engine, err);
+        r = serve(&engine, &idle, err);
+    /* A request that does not end (a stop with a long time-out) uses the engine. All that matters is
+     * on disk: this is the end that a SIGKILL would be. */
+    if (!idle)
+        _exit(r < 0);
     dv_engine_close(&engine);
     return r;
 }
