@@ -139,7 +139,7 @@ static int add_bind(struct dv_spec *spec, const struct dv_mount_point *mp, struc
     m = add(spec, mp->target, "bind", mp->source);
     if (!m || dv_strv_add(&m->options, mp->non_recursive ? "bind" : "rbind") < 0 ||
         dv_strv_add(&m->options, dv_empty(mp->propagation) ? "rprivate" : mp->propagation) < 0 ||
-        (mp->read_only && dv_strv_add(&m->options, "ro") < 0))
+        (mp->read_only && dv_strv_add(&m->options, mp->non_recursive ? "ro" : "rro") < 0))
         return dv_fail(err, DV_E_NO_MEMORY, "describe the mounts");
     m->make_source_file = !S_ISDIR(st.st_mode);
     return 0;

@@ -162,8 +162,9 @@ teardown_file() { stop_engine; }
 }
 
 @test "--init reaps and forwards" {
-    run "$davit" run --rm --init busybox sh -c 'cat /proc/1/comm'
-    expect_match 'docker-init' "$output"
+    expect docker-init "$("$davit" run --rm --init busybox cat /proc/1/comm)"
+    run "$davit" run --rm --init busybox sh -c 'exit 5'
+    expect 5 "$status"
 }
 
 @test "joining another container's network and pids" {

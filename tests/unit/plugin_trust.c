@@ -50,9 +50,19 @@ static void refuses_a_writable_file(void **state)
     chmod(in_dir("a/x.so"), 0644);
 }
 
+/* As /tmp: nobody but the owner may swap an entry of a sticky directory. */
+static void accepts_a_sticky_parent(void **state)
+{
+    (void)state;
+    NEEDS_ROOT();
+    chmod(in_dir("a"), 01777);
+    expect(in_dir("a/x.so"), 0, "");
+    chmod(in_dir("a"), 0755);
+}
+
 static void refuses_a_writable_parent(void **state)
 {
-    static const mode_t modes[] = { 0775, 0757, 01777 };
+    static const mode_t modes[] = { 0775, 0757, 0777 };
 
     (void)state;
     NEEDS_ROOT();
@@ -125,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_roots_own),
         cmocka_unit_test(refuses_a_writable_file),
+        cmocka_unit_test(accepts_a_sticky_parent),
         cmocka_unit_test(refuses_a_writable_parent),
         cmocka_unit_test(refuses_another_owner),
         cmocka_unit_test(refuses_links_and_other_kinds),
