@@ -184,10 +184,7 @@ static int finish(struct dv_request *req, int r, struct dv_error *err)
 
 static void on_message(void *arg, const char *text)
 {
-    dv_autofree char *line = dv_format("%s\n", text);
-
-    if (line)
-        put_field(arg, "stream", line);
+    put_field(arg, "stream", text);
 }
 
 int dv_api_image_load(struct dv_request *req, struct dv_error *err)

@@ -17,4 +17,3 @@
 #define DV_MSG_CHOOSE_STREAM "Bad parameters: you must choose at least one stream"
 #define DV_MSG_CONTENT_TYPE "unsupported Content-Type header (%s): must be 'application/json'"
 #define DV_MSG_EMPTY_BODY "invalid JSON: got EOF while reading request body"
-#define DV_MSG_LOADED "Loaded image: "

@@ -79,8 +79,8 @@ DV_CHECK int dv_image_remove(struct dv_images *images, const char *name, bool fo
                              size_t *ret_n, struct dv_error *err);
 
 /* Load an archive that is read from BODY_FD (a pipe), or import a root file system tar from it.
- * MESSAGE gets each progress line as Docker words it ("Loaded image: x:y"). Runs a davit-worker to
- * its end; call from a request's thread. CANCEL_FD readable = give up. */
+ * MESSAGE gets each progress line, with its newline, as Docker words it ("Loaded image: x:y\n").
+ * Runs a davit-worker to its end; call from a request's thread. CANCEL_FD readable = give up. */
 typedef void dv_image_message_fn(void *arg, const char *text);
 DV_CHECK int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
                            dv_image_message_fn *message, void *arg, struct dv_error *err);

@@ -164,6 +164,7 @@ static int open_source(struct load *l, int body_fd, struct dv_error *err)
 int dv_job_load(struct dv_job *job, struct dv_error *err)
 {
     struct load l = { .job = job, .ops = job->driver->ops };
+    size_t n = 0;
     int r;
 
     if (job->packet->n_fds < 1)
@@ -172,7 +173,9 @@ int dv_job_load(struct dv_job *job, struct dv_error *err)
     if (r < 0)
         return r;
     while ((r = next_image(&l, err)) > 0)
-        ;
+        n++;
     l.ops->close(job->driver->self, l.handle);
+    if (r == 0 && n == 0)
+        return dv_fail(err, DV_E_INVALID, "the archive holds no image");
     return r;
 }

@@ -462,7 +462,7 @@ int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
         if (bad)
             return dv_fail(err, DV_E_INVALID, "invalid tar header");
     }
-    message(arg, "Loaded image: busybox:latest");
+    message(arg, "Loaded image: busybox:latest\n");
     LOCKED(fake.loads++);
     return 0;
 }
