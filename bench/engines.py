@@ -144,9 +144,6 @@ class Docker(Engine):
                           lambda: self.call("version"))
         self.load_image()
 
-    def stop(self):
-        super().stop()       # dockerd ends the containerd that it started
-
     def cli(self, *words):
         return [self.client, "-H", self.socket, *words]
 
@@ -194,8 +191,9 @@ class Podman(Engine):
                 self.place.folder("podman-tmp"), *words]
 
     def version(self):
+        crun = command([self.place.peers_root + "/usr/bin/crun", "--version"], self.env)
         return (f"podman {self.call('version', '--format', '{{.Client.Version}}')} with "
-                f"{command([self.place.peers_root + '/usr/bin/crun', '--version'], self.env).splitlines()[0]}")
+                f"{crun.splitlines()[0]}")
 
 
 class Runtime(Engine):

@@ -154,7 +154,8 @@ plugin_field() { "$davit" plugin ls --format '{{.Name}} {{.'"$2"'}}' | sed -n "s
     expect overlay "$("$davit" inspect -f '{{.GraphDriver.Name}}' old)"
 
     # The same image, unpacked for the new driver at its first use.
-    "$davit" run --name new busybox sh -c 'echo here >/file; cat /file; grep " / " /proc/self/mountinfo' >"$T/out"
+    "$davit" run --name new busybox \
+        sh -c 'echo here >/file; cat /file; grep " / " /proc/self/mountinfo' >"$T/out"
     expect here "$(head -1 "$T/out")"
     expect vfs "$("$davit" inspect -f '{{.GraphDriver.Name}}' new)"
     run grep -c -- '- overlay' "$T/out"
