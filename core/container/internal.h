@@ -172,11 +172,13 @@ struct dv_spec_paths {               /* host paths of the container's own files 
     char *hosts, *hostname, *resolv_conf;
 };
 /* Namespaces of others that the container joins, in the order in which fd_index counts them; OWN_NETNS:
- * a ready network namespace comes before them, as number 0. */
+ * a ready network namespace comes before them, as number 0. SHM: the number of the tree that an IPC
+ * namespace brings along, -1 = none. */
 struct dv_spec_joins {
     int fds[8];
     size_t n;
     bool own_netns;
+    int shm;
 };
 int dv_spec_build(struct dv_container *c, struct dv_spec **ret, struct dv_spec_joins *joins,
                   struct dv_strv *warnings, struct dv_error *err);

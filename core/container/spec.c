@@ -2,7 +2,6 @@
  * container is isolated. */
 #include "core/runtime/spec.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -151,46 +150,6 @@ int dv_spec_process_build(struct dv_container *c, const struct dv_exec_config *e
 
 /* ---- namespaces ---- */
 
-static int open_ns(pid_t pid, const char *name)
-{
-    char path[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
-    return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-/* "container:NAME" of a mode: join that container's namespace. */
-static int join_other(struct dv_container *c, const char *mode, enum dv_ns ns, const char *name,
-                      struct dv_spec *spec, struct dv_spec_joins *joins, struct dv_error *err)
-{
-    const char *other_name = mode + strlen("container:");
-    struct dv_container *other = NULL;
-    pid_t pid = 0;
-    int fd, r;
-
-    r = dv_container_get(c->cs, other_name, &other, err);
-    if (r < 0)
-        return r;
-    if (other != c) {
-        dv_lock_take(&other->lock);
-        if (other->status == DV_RUNNING || other->status == DV_PAUSED)
-            pid = (pid_t)other->pid;
-        dv_lock_drop(&other->lock);
-    }
-    dv_container_unref(other);
-    if (!pid)
-        return dv_fail(err, DV_E_CONFLICT, "cannot join %s namespace of a non running container: %s",
-                       name, other_name);
-    fd = open_ns(pid, name);
-    if (fd < 0)
-        return dv_fail_errno(err, DV_E_INTERNAL, "open the %s namespace of container %s", name,
-                             other_name);
-    spec->ns[ns].wanted = true;
-    spec->ns[ns].fd_index = (int)joins->n + joins->own_netns;
-    joins->fds[joins->n++] = fd;
-    return 0;
-}
-
 static bool is_host(const char *mode)
 {
     return mode && dv_streq(mode, "host");
@@ -230,11 +189,11 @@ static int build_namespaces(struct dv_container *c, struct dv_spec *spec,
     if (joins->own_netns)
         spec->ns[DV_NS_NET].fd_index = 0;
     if (is_container(config->network_mode))
-        r = join_other(c, config->network_mode, DV_NS_NET, "net", spec, joins, err);
+        r = dv_spec_join(c, config->network_mode, DV_NS_NET, spec, joins, err);
     if (r == 0 && is_container(config->pid_mode))
-        r = join_other(c, config->pid_mode, DV_NS_PID, "pid", spec, joins, err);
+        r = dv_spec_join(c, config->pid_mode, DV_NS_PID, spec, joins, err);
     if (r == 0 && is_container(config->ipc_mode))
-        r = join_other(c, config->ipc_mode, DV_NS_IPC, "ipc", spec, joins, err);
+        r = dv_spec_join(c, config->ipc_mode, DV_NS_IPC, spec, joins, err);
     return r;
 }
 
@@ -302,7 +261,7 @@ int dv_spec_build(struct dv_container *c, struct dv_spec **ret, struct dv_spec_j
     if (r == 0)
         r = build_sysctls(c->config, spec, err);
     if (r == 0)
-        r = dv_spec_mounts(c, spec, err);
+        r = dv_spec_mounts(c, joins, spec, err);
     if (r == 0)
         r = dv_spec_paths_and_devices(c, spec, err);
     if (r == 0)

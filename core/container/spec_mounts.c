@@ -61,7 +61,19 @@ static int add_fixed(const struct dv_container_config *config, struct dv_spec *s
     return m ? dv_strv_split(&m->options, options, ',') : -1;
 }
 
-static int add_shm(const struct dv_container_config *config, struct dv_spec *spec)
+/* Of an IPC namespace that is joined: the other container's own, by a descriptor. */
+static int add_joined_shm(const struct dv_spec_joins *joins, struct dv_spec *spec)
+{
+    struct dv_spec_mount *m = add(spec, "/dev/shm", "bind", "shm");
+
+    if (!m)
+        return -1;
+    m->tree = (uint32_t)joins->shm + 1;
+    return dv_strv_split(&m->options, "bind,nosuid,noexec,nodev", ',');
+}
+
+static int add_shm(const struct dv_container_config *config, const struct dv_spec_joins *joins,
+                   struct dv_spec *spec)
 {
     int64_t size = config->shm_size > 0 ? config->shm_size : 64 << 20;
     dv_autofree char *options = dv_format("nosuid,noexec,nodev,mode=1777,size=%lld",
@@ -69,6 +81,10 @@ static int add_shm(const struct dv_container_config *config, struct dv_spec *spe
     struct dv_spec_mount *m;
 
     if (user_mounts(config, "/dev/shm"))
+        return 0;
+    if (joins->shm >= 0)
+        return add_joined_shm(joins, spec);
+    if (config->ipc_mode && dv_streq(config->ipc_mode, "none"))
         return 0;
     if (config->ipc_mode && dv_streq(config->ipc_mode, "host")) {
         m = add(spec, "/dev/shm", "bind", "/dev/shm");
@@ -78,15 +94,15 @@ static int add_shm(const struct dv_container_config *config, struct dv_spec *spe
     return m && options ? dv_strv_split(&m->options, options, ',') : -1;
 }
 
-static int add_defaults(const struct dv_container_config *config, struct dv_spec *spec,
-                        struct dv_error *err)
+static int add_defaults(const struct dv_container_config *config, const struct dv_spec_joins *joins,
+                        struct dv_spec *spec, struct dv_error *err)
 {
     int r = 0;
 
     for (size_t i = 0; i < N(defaults) && r == 0; i++)
         r = add_fixed(config, spec, &defaults[i]);
     if (r == 0)
-        r = add_shm(config, spec);
+        r = add_shm(config, joins, spec);
     return r < 0 ? dv_fail(err, DV_E_NO_MEMORY, "describe the mounts") : 0;
 }
 
@@ -212,9 +228,10 @@ static int add_users(const struct dv_container_config *config, struct dv_spec *s
     return r;
 }
 
-int dv_spec_mounts(struct dv_container *c, struct dv_spec *spec, struct dv_error *err)
+int dv_spec_mounts(struct dv_container *c, const struct dv_spec_joins *joins, struct dv_spec *spec,
+                   struct dv_error *err)
 {
-    int r = add_defaults(c->config, spec, err);
+    int r = add_defaults(c->config, joins, spec, err);
 
     if (r == 0)
         r = add_etc(c, spec, err);

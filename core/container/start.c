@@ -42,6 +42,7 @@ static void start_init(struct start *s, struct dv_container *c)
 {
     *s = (struct start){ .c = c };
     s->sandbox = (struct dv_sandbox){ -1, -1 };
+    s->joins.shm = -1;
     s->shim.fd = s->state_fd = s->run_fd = s->plan_fd = s->cgroup_dir = -1;
     s->exit_code = 125;
 }

@@ -1,4 +1,5 @@
 /* prepare.c - mounts that need the host: made detached by the parent, with its credentials. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,16 +35,30 @@ static const char *host_instance(const struct dv_spec *spec, const struct dv_spe
     return NULL;
 }
 
-static int bind_tree(const struct dv_spec *spec, const char *source, struct dv_mount_opts *o,
-                     int userns_fd, int *ret, struct dv_error *err)
+static int clone_source(const char *source, bool recursive, int *ret, struct dv_error *err)
 {
-    dv_autoclose int fd = dv_sys_clone_tree(AT_FDCWD, source, o->bind_rec);
+    *ret = dv_sys_clone_tree(AT_FDCWD, source, recursive);
+    if (*ret < 0 && errno == ENOENT)
+        return dv_fail(err, DV_E_INVALID, "bind source path does not exist: %s", source);
+    return *ret < 0 ? dv_fail_errno(err, DV_E_INTERNAL, "open bind source '%s'", source) : 0;
+}
+
+/* What came as a descriptor is a detached tree already; it can be attached once. */
+static int take_tree(const struct dv_runtime_fds *fds, uint32_t tree, int *ret,
+                     struct dv_error *err)
+{
+    if (tree > fds->n_fds)
+        return dv_fail(err, DV_E_INVALID, "the descriptor of a bind mount did not come");
+    *ret = fcntl(fds->fds[tree - 1], F_DUPFD_CLOEXEC, 3);
+    return *ret < 0 ? dv_fail_errno(err, DV_E_INTERNAL, "take the tree of a bind mount") : 0;
+}
+
+static int bind_tree(const struct dv_spec *spec, int tree, struct dv_mount_opts *o, int userns_fd,
+                     int *ret, struct dv_error *err)
+{
+    dv_autoclose int fd = tree;
     int r;
 
-    if (fd < 0 && errno == ENOENT)
-        return dv_fail(err, DV_E_INVALID, "bind source path does not exist: %s", source);
-    if (fd < 0)
-        return dv_fail_errno(err, DV_E_INTERNAL, "open bind source '%s'", source);
     if (!o->propagation) { /* what was not asked for must not reach the host */
         o->propagation = MS_PRIVATE;
         o->propagation_rec = true;
@@ -58,12 +73,13 @@ static int bind_tree(const struct dv_spec *spec, const char *source, struct dv_m
     return 0;
 }
 
-static int prepare_mount(const struct dv_spec *spec, const struct dv_spec_mount *m, int userns_fd,
-                         int *ret, struct dv_error *err)
+static int prepare_mount(const struct dv_spec *spec, const struct dv_runtime_fds *fds,
+                         const struct dv_spec_mount *m, int userns_fd, int *ret,
+                         struct dv_error *err)
 {
     const char *source = host_instance(spec, m);
     struct dv_mount_opts o;
-    int r;
+    int tree = -1, r;
 
     r = dv_mount_opts_parse(&m->options, &o, err);
     if (r < 0)
@@ -78,7 +94,10 @@ static int prepare_mount(const struct dv_spec *spec, const struct dv_spec_mount 
     }
     if (dv_empty(source))
         return dv_fail(err, DV_E_INVALID, "bind mount at %s has no source", m->destination);
-    r = bind_tree(spec, source, &o, userns_fd, ret, err);
+    r = m->tree ? take_tree(fds, m->tree, &tree, err)
+                : clone_source(source, o.bind_rec, &tree, err);
+    if (r == 0)
+        r = bind_tree(spec, tree, &o, userns_fd, ret, err);
     return r < 0 ? dv_wrap(err, "mount %s at %s", source, m->destination) : 0;
 }
 
@@ -175,7 +194,7 @@ static int prepare_mounts(struct dv_prep *prep, const struct dv_spec *spec,
         if (dv_streq(m->type, "cgroup") || dv_streq(m->type, "cgroup2"))
             r = prepare_cgroups(prep, spec, fds, m, err);
         else
-            r = prepare_mount(spec, m, prep->userns, &prep->mounts[i], err);
+            r = prepare_mount(spec, fds, m, prep->userns, &prep->mounts[i], err);
     }
     return r;
 }

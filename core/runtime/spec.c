@@ -55,6 +55,7 @@ static const struct dv_spec_field mount_fields[] = {
     STR(3, dv_spec_mount, source),
     STRV(4, dv_spec_mount, options),
     BOOL(5, dv_spec_mount, make_source_file),
+    UINT(6, dv_spec_mount, tree),
 };
 static const struct dv_spec_table mount_table = TABLE(mount_fields, dv_spec_mount);
 

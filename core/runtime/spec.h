@@ -39,6 +39,8 @@ struct dv_spec_mount {
     char *source;                   /* host path for binds; else as for mount(8) */
     struct dv_strv options;         /* OCI/mount(8) words: "ro", "nosuid", "rprivate", "size=64m" */
     bool make_source_file;          /* bind of a file: create the destination as a file */
+    uint32_t tree;                  /* of a bind: 1 + index into the descriptors sent with the plan,
+                                     * a detached tree in place of SOURCE; 0 = none */
 };
 struct dv_spec_device {
     char *path;                     /* in the container */

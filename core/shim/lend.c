@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
+#include "core/base/file.h"
 #include "core/base/sock.h"
 #include "core/shim/control.h"
 #include "core/shim/life.h"
@@ -19,33 +21,45 @@
 enum { STACK_BYTES = 16 << 10 };
 
 struct visit {
-    int pidfd, root_fd;
+    int pidfd;
+    const char *path;    /* in the container */
     bool recursive;
     int fd, error;       /* what the visit brought home */
 };
+
+/* Its processes may have put links on the way. */
+static int open_inside(const char *path)
+{
+    dv_autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return root < 0 ? -1 : dv_open_in_root(root, path, O_PATH | O_DIRECTORY, /* mode */ 0);
+}
 
 /* Runs in a process of its own that shares memory and descriptors, and nothing else. A tree can be
  * cloned only from within its mount namespace. */
 static int visit_mount_namespace(void *arg)
 {
     struct visit *v = arg;
-    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (v->recursive ? AT_RECURSIVE : 0);
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+                     (v->recursive ? AT_RECURSIVE : 0);
+    int at;
 
     if (setns(v->pidfd, CLONE_NEWNS) < 0) {
         v->error = errno;
         return 0;
     }
-    v->fd = v->root_fd >= 0 ? (int)syscall(SYS_open_tree, v->root_fd, "", flags | AT_EMPTY_PATH)
-                            : (int)syscall(SYS_open_tree, AT_FDCWD, "/", flags);
+    at = open_inside(v->path);
+    v->fd = at < 0 ? -1 : (int)syscall(SYS_open_tree, at, "", flags);
     v->error = v->fd < 0 ? errno : 0;
+    dv_close(at);
     return 0;
 }
 
-static int clone_tree(const struct dv_life *life, bool recursive, int *ret, struct dv_error *err)
+static int clone_tree(const struct dv_life *life, const char *path, bool recursive, int *ret,
+                      struct dv_error *err)
 {
     _Alignas(16) char stack[STACK_BYTES];
-    struct visit v = { .pidfd = life->init.pidfd, .root_fd = -1, .recursive = recursive,
-                       .fd = -1 };
+    struct visit v = { .pidfd = life->init.pidfd, .path = path, .recursive = recursive, .fd = -1 };
     int status;
     pid_t pid;
 
@@ -58,7 +72,7 @@ static int clone_tree(const struct dv_life *life, bool recursive, int *ret, stru
     if (v.fd < 0) {
         errno = v.error;
         return dv_fail_errno(err, v.error == ESRCH ? DV_E_CONFLICT : DV_E_INTERNAL,
-                             "clone the container's tree");
+                             "clone the container's %s", path);
     }
     *ret = v.fd;
     return 0;
@@ -79,7 +93,10 @@ int dv_on_lend(struct dv_life *life, struct dv_packet *p, struct dv_answer *answ
     case DV_LEND_ROOT:
     case DV_LEND_ROOT_ONLY:
         answer->fd_owned = true;
-        return clone_tree(life, what == DV_LEND_ROOT, &answer->fd, err);
+        return clone_tree(life, "/", what == DV_LEND_ROOT, &answer->fd, err);
+    case DV_LEND_SHM:
+        answer->fd_owned = true;
+        return clone_tree(life, "/dev/shm", false, &answer->fd, err);
     default:
         return dv_fail(err, DV_E_UNSUPPORTED, "davit-shim cannot lend thing %llu",
                        (unsigned long long)what);

@@ -87,7 +87,7 @@ enum dv_shim_tag {
     DV_ST_FD_CLIENT,        /* inside CLIENT */
     DV_ST_CLIENT,           /* repeated group of FD_CLIENT, ATTACH_FLAGS, DETACH_KEYS, EARLY: clients
                              * attached before the start */
-    DV_ST_FD_NS,            /* repeated, in order: what dv_spec_ns.fd_index counts */
+    DV_ST_FD_NS,            /* repeated, in order: what dv_spec_ns.fd_index and dv_spec_mount.tree count */
     DV_ST_EARLY,            /* bytes, in CLIENT, ATTACH and EXEC: what was read past the request; given
                              * to stdin before what the client's socket gives */
 };
@@ -97,7 +97,8 @@ enum {
     DV_ATTACH_FRAMED = 8,   /* 8-byte headers of Docker's stream format; else raw bytes */
 };
 enum { DV_LEND_ROOT = 1,    /* open_tree(OPEN_TREE_CLONE | AT_RECURSIVE) of the live root */
-       DV_LEND_NETNS, DV_LEND_ROOT_ONLY /* not recursive: the writable layer's view */ };
+       DV_LEND_NETNS, DV_LEND_ROOT_ONLY /* not recursive: the writable layer's view */,
+       DV_LEND_SHM };       /* clone of what is at /dev/shm, for who joins the IPC namespace */
 
 /* The exit record: file "exit" in the state directory, replaced atomically, one line of text:
  * "1 EXIT_CODE OOM STARTED_NS FINISHED_NS BOOT_ID\n"  (1 = version of the record). */
