@@ -224,7 +224,7 @@ static json_object *inspect_json(const struct dv_image *image, struct dv_engine 
     if (version < 44)
         dv_put_int(obj, "VirtualSize", (int64_t)image->size_bytes);
     dv_put(driver, "Data", NULL);
-    dv_put_str(driver, "Name", engine->config.storage_driver);
+    dv_put_str(driver, "Name", engine->storage_driver);
     dv_put(obj, "GraphDriver", driver);
     dv_put_str(rootfs, "Type", "layers");
     dv_put(rootfs, "Layers", dv_json_strings(&image->diff_ids));

@@ -101,7 +101,7 @@ static void put_storage(json_object *obj, struct dv_engine *engine)
     dv_images_driver_status(engine->images, &keys, &values);
     for (size_t i = 0; i < keys.n && i < values.n; i++)
         json_object_array_add(status, pair(keys.items[i], values.items[i]));
-    dv_put_str(obj, "Driver", engine->config.storage_driver);
+    dv_put_str(obj, "Driver", engine->storage_driver);
     dv_put(obj, "DriverStatus", status);
     dv_put_str(obj, "DockerRootDir", engine->config.root);
 }

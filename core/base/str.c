@@ -101,6 +101,25 @@ int dv_strv_split(struct dv_strv *v, const char *s, char sep)
     }
 }
 
+int dv_words(struct dv_strv *v, const char *s, char sep)
+{
+    dv_autostrv parts = { 0 };
+
+    if (dv_strv_split(&parts, s, sep) < 0)
+        return -1;
+    for (size_t i = 0; i < parts.n; i++) {
+        char *word = parts.items[i] + strspn(parts.items[i], " \t");
+        size_t n = strlen(word);
+
+        while (n > 0 && (word[n - 1] == ' ' || word[n - 1] == '\t'))
+            n--;
+        word[n] = '\0';
+        if (n > 0 && dv_strv_add(v, word) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 bool dv_strv_has(const struct dv_strv *v, const char *s)
 {
     size_t i;

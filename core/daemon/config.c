@@ -59,19 +59,8 @@ static const struct key keys[] = {
 
 static int set_list(struct dv_strv *list, const char *value)
 {
-    dv_autostrv parts = { 0 };
-
-    if (dv_strv_split(&parts, value, ',') < 0)
-        return -1;
     dv_strv_done(list);
-    for (size_t i = 0; i < parts.n; i++) {
-        char *word = parts.items[i] + strspn(parts.items[i], " \t");
-
-        word[strcspn(word, " \t")] = '\0';
-        if (*word && dv_strv_add(list, word) < 0)
-            return -1;
-    }
-    return 0;
+    return dv_words(list, value, ',');
 }
 
 static int set_text(char **at, const char *value)

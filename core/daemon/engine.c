@@ -165,6 +165,29 @@ static int open_drivers(struct dv_engine *engine, const struct dv_config *config
     return r;
 }
 
+/* "driver = overlay, vfs": the first of the list that is active. Where none is, the first, so that its
+ * reason is what the user is told. Nothing falls back that the config does not name. */
+static int choose_storage(struct dv_engine *engine, struct dv_error *err)
+{
+    const char *list = engine->config.storage_driver;
+    struct dv_driver *driver;
+    dv_autostrv names = { 0 };
+
+    if (dv_words(&names, list, ',') < 0)
+        return dv_fail(err, DV_E_NO_MEMORY, "choose a storage driver");
+    if (!names.n)
+        return dv_fail(err, DV_E_INVALID, "storage.driver names no driver");
+    for (size_t i = 0; i < names.n && !engine->storage_driver; i++) {
+        struct dv_error why = { 0 };
+
+        if (dv_drivers_get(engine->drivers, DV_KIND_STORAGE, names.items[i], &driver, &why) == 0)
+            engine->storage_driver = dv_strdup(names.items[i]);
+    }
+    if (!engine->storage_driver)
+        engine->storage_driver = dv_strdup(names.items[0]);
+    return engine->storage_driver ? 0 : dv_fail(err, DV_E_NO_MEMORY, "choose a storage driver");
+}
+
 static void warn(struct dv_engine *engine, const char *text)
 {
     dv_log_warn(NULL, "%s", text);
@@ -212,7 +235,7 @@ static int open_images(struct dv_engine *engine, struct dv_error *err)
     dv_autofree char *worker = dv_format("%s/davit-worker", engine->config.libexec_dir);
     struct dv_images_config config = {
         .root_fd = engine->root_fd, .db = engine->db, .drivers = engine->drivers,
-        .storage_driver = engine->config.storage_driver, .worker_path = worker,
+        .storage_driver = engine->storage_driver, .worker_path = worker,
         .plugin_dir = engine->config.plugin_dir, .event = on_image_event, .event_arg = engine,
     };
 
@@ -240,6 +263,8 @@ int dv_engine_open(struct dv_config *config, struct dv_engine *engine, struct dv
         r = dv_loop_new(&engine->loop, err);
     if (r == 0)
         r = open_drivers(engine, config, err);
+    if (r == 0)
+        r = choose_storage(engine, err);
     if (r == 0)
         r = open_cgroups(engine, err);
     if (r == 0)
@@ -282,6 +307,7 @@ void dv_engine_close(struct dv_engine *engine)
     dv_loop_free(engine->loop);
     dv_db_close(engine->db);
     dv_strv_done(&engine->warnings);
+    free(engine->storage_driver);
     dv_close(engine->run_fd);
     dv_close(engine->root_fd);
     dv_close(engine->lock_fd);

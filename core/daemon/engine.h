@@ -45,6 +45,7 @@ struct dv_engine {
     uint64_t started_ns;
     char id[65];                                     /* /info ID */
     bool favordynmods_on;
+    char *storage_driver;                            /* the first active of the config's list */
     struct dv_strv warnings;                         /* /info Warnings */
 };
 /* Ask the daemon to end: API's system shutdown (STOP_CONTAINERS) or a signal. Any thread. */

@@ -1,5 +1,6 @@
 /* main.c - davitd: read the config, open the engine, serve until a signal or a shutdown. */
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -150,6 +151,8 @@ static void set_up_process(void)
     struct rlimit files;
     sigset_t set;
 
+    /* Request threads come and go; an arena for each would keep what each once used for ever. */
+    mallopt(M_ARENA_MAX, 1);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

@@ -254,3 +254,12 @@ INI
     "$davit" rm -f same
     rm -rf "$root" "$T/second-run"
 }
+
+@test "driver = a list: the first that is active is taken, and said" {
+    kill_davitd TERM
+    start_davitd --set storage.driver='no-such, vfs'
+    expect vfs "$("$davit" info -f '{{.Driver}}')"
+    kill_davitd TERM
+    start_davitd
+    expect overlay "$("$davit" info -f '{{.Driver}}')"
+}
