@@ -101,7 +101,7 @@ int dv_strv_split(struct dv_strv *v, const char *s, char sep)
     }
 }
 
-int dv_words(struct dv_strv *v, const char *s, char sep)
+int dv_strv_words(struct dv_strv *v, const char *s, char sep)
 {
     dv_autostrv parts = { 0 };
 

@@ -40,7 +40,7 @@ DV_CHECK int dv_strv_copy(struct dv_strv *dst, const struct dv_strv *src); /* DS
 /* Split at each SEP, keeping empty parts. */
 DV_CHECK int dv_strv_split(struct dv_strv *v, const char *s, char sep);
 /* The words between SEPs, blanks around them trimmed, empty ones left out: "a, b" gives a and b. */
-DV_CHECK int dv_words(struct dv_strv *v, const char *s, char sep);
+DV_CHECK int dv_strv_words(struct dv_strv *v, const char *s, char sep);
 bool dv_strv_has(const struct dv_strv *v, const char *s);
 
 /* Length of the valid UTF-8 character at S (N bytes left, N > 0); 0 if the bytes are none. */

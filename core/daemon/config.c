@@ -60,7 +60,7 @@ static const struct key keys[] = {
 static int set_list(struct dv_strv *list, const char *value)
 {
     dv_strv_done(list);
-    return dv_words(list, value, ',');
+    return dv_strv_words(list, value, ',');
 }
 
 static int set_text(char **at, const char *value)

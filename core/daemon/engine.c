@@ -173,7 +173,7 @@ static int choose_storage(struct dv_engine *engine, struct dv_error *err)
     struct dv_driver *driver;
     dv_autostrv names = { 0 };
 
-    if (dv_words(&names, list, ',') < 0)
+    if (dv_strv_words(&names, list, ',') < 0)
         return dv_fail(err, DV_E_NO_MEMORY, "choose a storage driver");
     if (!names.n)
         return dv_fail(err, DV_E_INVALID, "storage.driver names no driver");
