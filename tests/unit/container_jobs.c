@@ -1,0 +1,90 @@
+/* container_jobs.c - tests of the background threads: order, and that all of it runs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/container/jobs.h"
+
+enum { JOBS = 1000 };
+
+struct run {
+    struct dv_jobs *jobs;
+    atomic_int next;
+    bool ordered;
+};
+struct job {
+    struct run *run;
+    int number;
+};
+
+static void step(void *arg)
+{
+    struct job *job = arg;
+
+    if (atomic_fetch_add(&job->run->next, 1) != job->number)
+        job->run->ordered = false;
+    free(job);
+}
+
+static void add(struct run *run, int number)
+{
+    struct job *job = malloc(sizeof(*job));
+
+    assert_non_null(job);
+    *job = (struct job){ run, number };
+    dv_jobs_add(run->jobs, step, job);
+}
+
+static void runs_all_in_order_before_it_ends(void **state)
+{
+    struct run run = { .ordered = true };
+    struct dv_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(dv_jobs_new("test", &run.jobs, &err), 0);
+    for (int i = 0; i < JOBS; i++)
+        add(&run, i);
+    dv_jobs_free(run.jobs);
+    assert_int_equal(run.next, JOBS);
+    assert_true(run.ordered);
+}
+
+static void add_from_inside(void *arg)
+{
+    struct run *run = arg;
+
+    add(run, 0);
+    add(run, 1);
+}
+
+static void a_job_adds_jobs(void **state)
+{
+    struct run run = { .ordered = true };
+    struct dv_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(dv_jobs_new("test", &run.jobs, &err), 0);
+    dv_jobs_add(run.jobs, add_from_inside, &run);
+    dv_jobs_free(run.jobs);
+    assert_int_equal(run.next, 2);
+    dv_jobs_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runs_all_in_order_before_it_ends),
+        cmocka_unit_test(a_job_adds_jobs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
