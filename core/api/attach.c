@@ -40,16 +40,17 @@ static int replay(struct dv_container *c, const struct dv_attach *a, struct dv_e
     dv_auto(dv_log_reader) *reader = NULL;
     int r = dv_log_open(c, &query, &reader, err);
 
-    while (r == 0) {
+    if (r < 0)
+        return r;
+    do {
         r = dv_log_read(reader, &out, err);
-        if (r <= 0)
-            break;
+        if (r < 0)
+            return r;
         if (dv_write_all(a->fd, out.data, out.len) < 0)
             return dv_fail(err, DV_E_CANCELED, "the client is gone");
         dv_buf_reset(&out);
-        r = 0;
-    }
-    return r;
+    } while (r == 1);
+    return 0;
 }
 
 static int attach(struct dv_request *req, struct dv_container *c, struct dv_attach *a,

@@ -27,6 +27,7 @@ struct events {
     struct dv_subscriber *subscriber;
     struct dv_timer *timer;           /* at until_ns */
     struct dv_stream *stream;
+    bool posted, gone;                /* on_kept is under way, and frees what is gone */
 };
 
 static const char *attribute(const struct dv_event *e, const char *key)
@@ -123,11 +124,32 @@ static void on_until(void *arg)
     dv_stream_end(ev->stream);
 }
 
-static void start(void *arg, struct dv_stream *stream)
+static void free_events(struct events *ev)
+{
+    dv_filters_done(&ev->filters);
+    free(ev);
+}
+
+/* Posted behind the delivery of the kept events, which even an UNTIL that is over must show. */
+static void on_kept(void *arg)
 {
     struct events *ev = arg;
     struct dv_error err = { 0 };
     uint64_t now = dv_now_ns();
+
+    ev->posted = false;
+    if (ev->gone)
+        free_events(ev);
+    else if (ev->until_ns <= now ||
+             dv_timer_add(dv_stream_loop(ev->stream), dv_mono_ns() + (ev->until_ns - now), on_until,
+                          ev, &ev->timer, &err) < 0)
+        dv_stream_end(ev->stream);
+}
+
+static void start(void *arg, struct dv_stream *stream)
+{
+    struct events *ev = arg;
+    struct dv_error err = { 0 };
 
     ev->stream = stream;
     if (dv_events_subscribe(ev->engine->events, ev->since_ns, on_event, ev, &ev->subscriber, &err) <
@@ -137,10 +159,8 @@ static void start(void *arg, struct dv_stream *stream)
     }
     if (!ev->until_ns)
         return;
-    if (ev->until_ns <= now ||
-        dv_timer_add(dv_stream_loop(stream), dv_mono_ns() + (ev->until_ns - now), on_until, ev,
-                     &ev->timer, &err) < 0)
-        dv_stream_end(stream);
+    ev->posted = true;
+    dv_loop_post(dv_stream_loop(stream), on_kept, ev);
 }
 
 static void done(void *arg)
@@ -150,8 +170,10 @@ static void done(void *arg)
     dv_timer_cancel(ev->timer);
     if (ev->subscriber)
         dv_events_unsubscribe(ev->subscriber);
-    dv_filters_done(&ev->filters);
-    free(ev);
+    if (ev->posted)
+        ev->gone = true;
+    else
+        free_events(ev);
 }
 
 static int parse_time(struct dv_request *req, const char *key, uint64_t *ret, struct dv_error *err)
@@ -181,8 +203,7 @@ int dv_api_events(struct dv_request *req, struct dv_error *err)
     if (r == 0)
         r = dv_filters_parse(dv_query(req, "filters"), filter_keys, &ev->filters, err);
     if (r < 0) {
-        dv_filters_done(&ev->filters);
-        free(ev);
+        free_events(ev);
         return r;
     }
     dv_reply_stream(req, 200, "application/json", &ops, ev);

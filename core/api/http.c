@@ -79,6 +79,8 @@ static int on_head(http_parser *p)
         h->headers[h->n_headers - 1].value = (uint32_t)h->text.len;
     if (put(h, &h->text, "", 1, 431, too_large) < 0)
         return -1;
+    if (p->http_major > 1)
+        return fail(h, 400, "unsupported HTTP version");
     h->state = DV_HTTP_BODY;
     http_parser_pause(p, 1);
     return 0;
