@@ -1,0 +1,388 @@
+/* container_wait.c - tests of waiters, followers, operations and the table, on bare containers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "core/base/file.h"
+#include "core/base/loop.h"
+#include "core/base/time.h"
+#include "core/container/events.h"
+#include "core/container/internal.h"
+#include "core/daemon/engine.h"
+#include "core/state/db.h"
+
+struct test {
+    char dir[64];
+    struct dv_engine engine;
+    struct dv_containers cs;
+};
+struct answer {
+    int n;
+    int64_t code;
+    char error[64];
+    bool ended;
+};
+
+static int set_up(void **state)
+{
+    struct test *t = calloc(1, sizeof(*t));
+    struct dv_error err = { 0 };
+    char path[128];
+
+    if (!t)
+        return -1;
+    snprintf(t->dir, sizeof(t->dir), "/tmp/davit-wait.XXXXXX");
+    if (!mkdtemp(t->dir))
+        return -1;
+    snprintf(path, sizeof(path), "%s/davit.db", t->dir);
+    if (dv_db_open(path, &t->engine.db, &err) < 0 || dv_loop_new(&t->engine.loop, &err) < 0 ||
+        dv_events_open(t->engine.db, t->engine.loop, &t->engine.events, &err) < 0)
+        return -1;
+    t->cs.engine = &t->engine;
+    t->cs.dirs_fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dv_lock_init(&t->cs.lock, DV_RANK_STORE);
+    if (dv_follow_open(&t->cs, &err) < 0)
+        return -1;
+    *state = t;
+    return 0;
+}
+
+static void stop(void *loop)
+{
+    dv_loop_stop(loop);
+}
+
+static void settle(struct test *t)
+{
+    struct dv_error err = { 0 };
+
+    for (int i = 0; i < 2; i++) {
+        dv_loop_post(t->engine.loop, stop, t->engine.loop);
+        assert_int_equal(dv_loop_run(t->engine.loop, &err), 0);
+    }
+}
+
+static int tear_down(void **state)
+{
+    struct test *t = *state;
+    struct dv_error err = { 0 };
+
+    settle(t);
+    while (t->cs.n)
+        dv_containers_forget(&t->cs, t->cs.items[0]);
+    free(t->cs.items);
+    dv_follow_close(&t->cs);
+    dv_close(t->cs.dirs_fd);
+    dv_lock_done(&t->cs.lock);
+    dv_events_close(t->engine.events);
+    dv_loop_free(t->engine.loop);
+    dv_db_close(t->engine.db);
+    (void)!dv_remove_tree(AT_FDCWD, t->dir, &err);
+    free(t);
+    return 0;
+}
+
+/* In the table and with a row; the table owns it. */
+static struct dv_container *make(struct test *t, const char *name, enum dv_status status)
+{
+    struct dv_container *c;
+    dv_autojson json_object *body = NULL;
+    dv_autostrv warnings = { 0 };
+    struct dv_error err = { 0 };
+    char id[DV_ID_BYTES], path[300];
+
+    dv_id_new(id);
+    c = dv_container_new(&t->cs, id);
+    assert_non_null(c);
+    c->name = dv_strdup(name);
+    c->image_id = dv_strdup("sha256:1");
+    c->image_name = dv_strdup("i");
+    c->storage_driver = dv_strdup("d");
+    c->status = status;
+    assert_int_equal(dv_json_parse("{\"Image\":\"i\"}", 13, &body, &err), 0);
+    assert_int_equal(dv_container_config_parse(body, &warnings, &c->config, &err), 0);
+    if (dv_containers_insert(&t->cs, c, &err) < 0 || dv_container_row_insert(c, &err) < 0)
+        fail_msg("%s", err.msg);
+    dv_containers_publish(&t->cs, c);
+    snprintf(path, sizeof(path), "%s/%s", t->dir, id);
+    assert_int_equal(mkdir(path, 0700), 0);
+    dv_container_unref(c);
+    return c;
+}
+
+static void on_wait(void *arg, int64_t code, const char *error)
+{
+    struct answer *a = arg;
+
+    a->n++;
+    a->code = code;
+    snprintf(a->error, sizeof(a->error), "%s", error ? error : "");
+}
+
+static struct dv_waiter *wait_for(struct dv_container *c, enum dv_wait_for cond, struct answer *a)
+{
+    struct dv_waiter *w;
+    struct dv_error err = { 0 };
+
+    assert_int_equal(dv_container_wait(c, cond, on_wait, a, &w, &err), 0);
+    return w;
+}
+
+static void reach(struct dv_container *c, enum dv_status status, enum dv_wait_for what)
+{
+    dv_lock_take(&c->lock);
+    c->status = status;
+    c->exit_code = 7;
+    dv_waiters_fire(c, what);
+    dv_followers_end(c);
+    dv_lock_drop(&c->lock);
+}
+
+static void waits_for_the_exit_or_the_removal(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *c = make(t, "up", DV_RUNNING);
+    struct answer down = { 0 }, next = { 0 }, removed = { 0 }, late = { 0 }, left = { 0 };
+
+    wait_for(c, DV_WAIT_NOT_RUNNING, &down);
+    wait_for(c, DV_WAIT_NEXT_EXIT, &next);
+    wait_for(c, DV_WAIT_REMOVED, &removed);
+    dv_waiter_cancel(&t->cs, wait_for(c, DV_WAIT_NEXT_EXIT, &left));
+    settle(t);
+    assert_int_equal(down.n + next.n + removed.n, 0);
+    reach(c, DV_EXITED, DV_WAIT_NEXT_EXIT);
+    settle(t);
+    assert_int_equal(down.n, 1);
+    assert_int_equal(down.code, 7);
+    assert_int_equal(next.n, 1);
+    assert_int_equal(removed.n, 0);
+    wait_for(c, DV_WAIT_NOT_RUNNING, &late);
+    settle(t);
+    assert_int_equal(late.n, 1);
+    reach(c, DV_DEAD, DV_WAIT_REMOVED);
+    settle(t);
+    assert_int_equal(removed.n, 1);
+    assert_int_equal(left.n, 0);
+    dv_waiter_cancel(&t->cs, NULL);
+}
+
+static void is_cancelled_between_exit_and_delivery(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *c = make(t, "up", DV_RUNNING);
+    struct answer a = { 0 }, failed = { 0 };
+    struct dv_waiter *w = wait_for(c, DV_WAIT_NEXT_EXIT, &a);
+
+    wait_for(c, DV_WAIT_NEXT_EXIT, &failed);
+    c->error = dv_strdup("why");
+    reach(c, DV_EXITED, DV_WAIT_NEXT_EXIT);
+    dv_waiter_cancel(&t->cs, w);
+    settle(t);
+    assert_int_equal(a.n, 0);
+    assert_string_equal(failed.error, "why");
+}
+
+static void of_a_removed_one_answers_at_once(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *c = make(t, "gone", DV_DEAD);
+    struct answer next = { 0 }, removed = { 0 };
+
+    c->removed = true;
+    wait_for(c, DV_WAIT_NEXT_EXIT, &next);
+    wait_for(c, DV_WAIT_REMOVED, &removed);
+    settle(t);
+    assert_int_equal(next.n, 1);
+    assert_int_equal(removed.n, 1);
+}
+
+static void on_change(void *arg, bool ended)
+{
+    struct answer *a = arg;
+
+    a->n += !ended;
+    a->ended = a->ended || ended;
+}
+
+static void write_log(struct test *t, struct dv_container *c)
+{
+    char path[300];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s/log", t->dir, c->id);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, "x\n", 2), 2);
+    close(fd);
+}
+
+static void all_followers_are_told(void **state)
+{
+    enum { MANY = 100 };
+    struct test *t = *state;
+    struct dv_container *c = make(t, "up", DV_RUNNING), *other = make(t, "other", DV_RUNNING);
+    struct answer a[MANY] = { 0 }, elsewhere = { 0 }, ended = { 0 };
+    struct dv_follower *f[MANY], *g;
+    struct dv_error err = { 0 };
+
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(dv_container_follow(c, on_change, &a[i], &f[i], &err), 0);
+    assert_int_equal(dv_container_follow(other, on_change, &elsewhere, &g, &err), 0);
+    write_log(t, c);
+    settle(t);
+    for (int i = 0; i < MANY; i++)
+        assert_true(a[i].n > 0);
+    assert_int_equal(elsewhere.n, 0);
+    dv_follower_cancel(&t->cs, f[0]);
+    reach(c, DV_EXITED, DV_WAIT_NEXT_EXIT);
+    dv_follower_cancel(&t->cs, f[1]); /* its end is on the way */
+    settle(t);
+    assert_false(a[0].ended);
+    assert_false(a[1].ended);
+    for (int i = 2; i < MANY; i++)
+        assert_true(a[i].ended);
+    assert_int_equal(dv_container_follow(c, on_change, &ended, &f[0], &err), 0);
+    settle(t);
+    assert_true(ended.ended);
+    dv_follower_cancel(&t->cs, g);
+}
+
+static void *begin(void *arg)
+{
+    struct dv_container *c = arg;
+    struct dv_error err = { 0 };
+    int r = dv_op_begin(c, "second", &err);
+
+    if (r == 0)
+        dv_op_end(c);
+    return (void *)(intptr_t)r;
+}
+
+static void operations_take_turns(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *c = make(t, "c", DV_CREATED);
+    struct dv_error err = { 0 };
+    pthread_t thread;
+    void *r;
+
+    assert_int_equal(dv_op_begin(c, "first", &err), 0);
+    assert_int_equal(pthread_create(&thread, NULL, begin, c), 0);
+    dv_op_end(c);
+    pthread_join(thread, &r);
+    assert_int_equal((intptr_t)r, 0);
+
+    assert_int_equal(dv_op_begin(c, "removal", &err), 0);
+    assert_int_equal(pthread_create(&thread, NULL, begin, c), 0);
+    dv_lock_take(&c->lock);
+    c->removed = true;
+    dv_lock_drop(&c->lock);
+    dv_op_end(c);
+    pthread_join(thread, &r);
+    assert_int_equal((intptr_t)r, -DV_E_NOT_FOUND);
+}
+
+static int get(struct test *t, const char *name, struct dv_container *want)
+{
+    struct dv_container *c = NULL;
+    struct dv_error err = { 0 };
+    int r = dv_container_get(&t->cs, name, &c, &err);
+
+    if (r == 0 && want)
+        assert_ptr_equal(c, want);
+    dv_container_unref(c);
+    return r;
+}
+
+static void finds_by_id_name_and_prefix(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *a = make(t, "one", DV_CREATED), *b = make(t, "two", DV_CREATED);
+    char prefix[DV_ID_BYTES];
+
+    assert_int_equal(get(t, a->id, a), 0);
+    assert_int_equal(get(t, "/two", b), 0);
+    snprintf(prefix, sizeof(prefix), "%.12s", b->id);
+    assert_int_equal(get(t, prefix, b), 0);
+    assert_int_equal(get(t, "", NULL), -DV_E_NOT_FOUND);
+    assert_int_equal(get(t, "tw", NULL), -DV_E_NOT_FOUND);
+    memcpy(b->id, a->id, 4); /* so that a prefix fits both */
+    snprintf(prefix, sizeof(prefix), "%.4s", a->id);
+    assert_int_equal(get(t, prefix, NULL), -DV_E_INVALID);
+}
+
+/* A name is taken from the insertion on; who asks for it finds it when the creation is through. */
+static void one_in_creation_keeps_its_name(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *c = make(t, "new", DV_CREATED), *other, **list;
+    struct dv_container_counts counts;
+    struct dv_error err = { 0 };
+    size_t n;
+
+    c->published = false;
+    assert_int_equal(get(t, "new", NULL), -DV_E_NOT_FOUND);
+    assert_int_equal(get(t, c->id, NULL), -DV_E_NOT_FOUND);
+    n = dv_container_list(&t->cs, &list);
+    free(list);
+    assert_int_equal(n, 0);
+    dv_containers_count(&t->cs, &counts);
+    assert_int_equal(counts.total, 0);
+    other = dv_container_new(&t->cs, "x");
+    other->name = dv_strdup("new");
+    assert_int_equal(dv_containers_insert(&t->cs, other, &err), -DV_E_CONFLICT);
+    assert_non_null(strstr(err.msg, "The container name \"/new\" is already in use"));
+    dv_container_unref(other);
+    dv_containers_publish(&t->cs, c);
+    assert_int_equal(get(t, "new", c), 0);
+}
+
+static int rename_to(struct dv_container *c, const char *name)
+{
+    struct dv_error err = { 0 };
+
+    return dv_container_rename(c, name, &err);
+}
+
+static void renames(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *a = make(t, "one", DV_CREATED);
+
+    make(t, "two", DV_CREATED);
+    assert_int_equal(rename_to(a, "two"), -DV_E_CONFLICT);
+    assert_int_equal(rename_to(a, "one"), -DV_E_INVALID);
+    assert_int_equal(rename_to(a, "../x"), -DV_E_INVALID);
+    assert_string_equal(a->name, "one");
+    assert_int_equal(rename_to(a, "/three"), 0);
+    assert_string_equal(a->name, "three");
+    assert_int_equal(get(t, "three", a), 0);
+    assert_int_equal(get(t, "one", NULL), -DV_E_NOT_FOUND);
+    a->removed = true;
+    assert_int_equal(rename_to(a, "four"), -DV_E_NOT_FOUND);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(waits_for_the_exit_or_the_removal),
+        TEST(is_cancelled_between_exit_and_delivery),
+        TEST(of_a_removed_one_answers_at_once),
+        TEST(all_followers_are_told),
+        TEST(operations_take_turns),
+        TEST(finds_by_id_name_and_prefix),
+        TEST(one_in_creation_keeps_its_name),
+        TEST(renames),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
