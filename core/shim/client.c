@@ -16,13 +16,13 @@
 #include "core/shim/session.h"
 
 /* A client that takes nothing for this long while the container waits for it is dropped. */
-#ifndef DV_CLIENT_STALL_S /* tests are less patient */
-#define DV_CLIENT_STALL_S 60
+#ifndef DV_CLIENT_STALL_MS /* tests are less patient */
+#define DV_CLIENT_STALL_MS 60000
 #endif
-#define STALL_NS (UINT64_C(1000000000) * DV_CLIENT_STALL_S)
+#define STALL_NS (UINT64_C(1000000) * DV_CLIENT_STALL_MS)
 enum {
     QUEUE_BYTES = 256 << 10,  /* when full, the container's pipe is not read */
-    /* At the end the rest of a pipe comes on top (its size may be raised to 1 MiB, twice). */
+    /* At the end the rest of a pipe comes on top; one that root made larger is waited for. */
     QUEUE_MAX_BYTES = QUEUE_BYTES + (4 << 20),
     FRAME_BYTES = 8,
     INPUT_BYTES = 4096,
@@ -39,6 +39,11 @@ static size_t queued(const struct dv_client *client)
 bool dv_client_full(const struct dv_client *client)
 {
     return queued(client) >= QUEUE_BYTES;
+}
+
+bool dv_client_crammed(const struct dv_client *client)
+{
+    return queued(client) + FRAME_BYTES + DV_SCRATCH_BYTES > QUEUE_MAX_BYTES;
 }
 
 bool dv_client_flushed(const struct dv_client *client)
@@ -149,7 +154,8 @@ static void enqueue(struct dv_client *client, const void *data, size_t n)
 
     if (n == 0 || client->gone || client->hung)
         return;
-    if (client->head > 0 && client->head >= client->queue.len / 2) {
+    if (client->head > 0 && (client->head >= client->queue.len / 2 ||
+                             client->queue.len + n > QUEUE_MAX_BYTES)) {
         dv_buf_consume(&client->queue, client->head);
         client->head = 0;
     }

@@ -35,6 +35,7 @@ DV_CHECK int dv_client_add(struct dv_session *session, int fd, const struct dv_m
 /* Queue a piece of output of STREAM; nothing if the client did not ask for it. */
 void dv_client_put(struct dv_client *client, uint8_t stream, const char *data, size_t n);
 bool dv_client_full(const struct dv_client *client);    /* the container should wait for it */
+bool dv_client_crammed(const struct dv_client *client); /* one more read would not fit */
 bool dv_client_flushed(const struct dv_client *client); /* nothing queued, or nobody to take it */
 /* Let it go on where it can: called after each event, since stdin may have room again. */
 void dv_client_update(struct dv_client *client);

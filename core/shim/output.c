@@ -80,7 +80,7 @@ static bool clients_have_room(const struct dv_output *output)
     if (!output->session)
         return true;
     for (const struct dv_client *c = output->session->clients; c; c = c->next)
-        if (!c->gone && dv_client_full(c))
+        if (!c->gone && (output->allowance > 0 ? dv_client_crammed(c) : dv_client_full(c)))
             return false;
     return true;
 }
@@ -88,14 +88,29 @@ static bool clients_have_room(const struct dv_output *output)
 /* How much may be read now; 0 = nothing, the clients come first. */
 static size_t read_size(const struct dv_output *output)
 {
-    if (output->cut)
+    if (output->cut || !clients_have_room(output))
         return 0;
-    if (output->allowance > 0)
-        return output->allowance < DV_SCRATCH_BYTES ? output->allowance : DV_SCRATCH_BYTES;
-    return clients_have_room(output) ? DV_SCRATCH_BYTES : 0;
+    if (output->allowance > 0 && output->allowance < DV_SCRATCH_BYTES)
+        return output->allowance;
+    return DV_SCRATCH_BYTES;
 }
 
-/* One read. A pty's end is EIO. */
+static bool process_lives(const struct dv_output *output)
+{
+    return output->session && output->session->phase == DV_SESSION_RUNNING;
+}
+
+/* A pty says EIO when nobody has it open. Once is not the end: the kernel looks for bytes first and
+ * for the closing then, so that what was written just before the closing comes after the EIO. And
+ * while the process lives, the terminal may be opened again. */
+static bool is_hung_up(struct dv_output *output)
+{
+    bool twice = output->hung;
+
+    output->hung = true;
+    return twice && !process_lives(output);
+}
+
 static void read_some(struct dv_output *output, char *scratch, size_t size)
 {
     ssize_t n;
@@ -103,10 +118,13 @@ static void read_some(struct dv_output *output, char *scratch, size_t size)
     do
         n = read(output->fd, scratch, size);
     while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EIO && !is_hung_up(output))
+        return;
     if (n == 0 || (n < 0 && errno != EAGAIN)) {
         end(output);
         return;
     }
+    output->hung = false;
     if (n > 0) {
         output->allowance -= output->allowance < (size_t)n ? output->allowance : (size_t)n;
         deliver(output, scratch, (size_t)n);
@@ -126,21 +144,32 @@ static void free_stray(struct dv_output *output)
     dv_output_free(output);
 }
 
+/* False: nothing may be read now. */
+static bool read_once(struct dv_output *output)
+{
+    size_t size = read_size(output);
+    char *scratch = size > 0 ? dv_life_scratch(output->life) : NULL;
+    char small[512];
+
+    if (size == 0)
+        return false;
+    if (scratch)
+        read_some(output, scratch, size);
+    else /* no memory for the buffer: a small one does */
+        read_some(output, small, size < sizeof(small) ? size : sizeof(small));
+    return true;
+}
+
 static void output_event(void *data, uint32_t events)
 {
     struct dv_output *output = data;
     struct dv_life *life = output->life;
-    size_t size = read_size(output);
-    char *scratch = size > 0 ? dv_life_scratch(life) : NULL;
 
-    (void)events;
-    if (scratch) {
-        read_some(output, scratch, size);
-    } else if (size > 0) { /* no memory for the buffer: a small one does */
-        char small[512];
-
-        read_some(output, small, size < sizeof(small) ? size : sizeof(small));
-    }
+    /* Nobody can write any more, so that there is no need to wait for slow clients: the end comes
+     * after a pipe's content at most. */
+    if (events & EPOLLHUP && output->session && !process_lives(output) && !output->last)
+        output->allowance = SIZE_MAX;
+    read_once(output);
     if (output->fd < 0 && !output->session)
         free_stray(output);
     dv_life_settle(life);
@@ -162,6 +191,7 @@ int dv_output_open(struct dv_session *session, int fd, uint8_t stream, bool logg
         .fd = fd,
         .stream = stream,
         .logged = logged,
+        .events = EPOLLIN,
         .lines = DV_SPLITTER_INIT,
     };
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
@@ -192,18 +222,26 @@ bool dv_output_ended(const struct dv_output *output)
     return !output || output->fd < 0 || output->cut;
 }
 
-/* While paused, EPOLLET alone: the hang-up of a dead writer is told once, not all the time. */
+/* With EPOLLET a hang-up is told once, not all the time: where nothing may be read, and of a
+ * terminal that may be opened again. */
+static uint32_t wanted_events(const struct dv_output *output)
+{
+    if (read_size(output) == 0)
+        return EPOLLET;
+    return output->hung && process_lives(output) ? EPOLLIN | EPOLLET : EPOLLIN;
+}
+
 void dv_output_update(struct dv_output *output)
 {
-    bool pause;
+    uint32_t events;
 
     if (!output || output->fd < 0)
         return;
-    pause = read_size(output) == 0;
-    if (pause == output->paused)
+    events = wanted_events(output);
+    if (events == output->events)
         return;
-    output->paused = pause;
-    dv_watch_set(output->watch, pause ? EPOLLET : EPOLLIN);
+    output->events = events;
+    dv_watch_set(output->watch, events);
 }
 
 void dv_output_allow(struct dv_output *output, bool last)
@@ -220,10 +258,18 @@ void dv_output_allow(struct dv_output *output, bool last)
         n = DV_SCRATCH_BYTES;
     output->allowance = (size_t)n;
     output->last = last;
+    output->events = 0; /* set anew: a hang-up that was told while the process lived is told again */
     if (last && n == 0)
         cut_off(output);
     else
         dv_output_update(output);
+}
+
+void dv_output_finish(struct dv_output *output)
+{
+    dv_output_allow(output, true);
+    while (!dv_output_ended(output) && read_once(output))
+        ;
 }
 
 void dv_output_abandon(struct dv_output *output)

@@ -24,10 +24,14 @@
 #endif
 
 #define MS_NS UINT64_C(1000000)
+#ifndef DV_DRAIN_MS /* tests are less patient */
+#define DV_DRAIN_MS 2000
+#define DV_GRACE_MS 2000
+#endif
 /* The end of output: EOF, or this long after the last process is gone. */
-#define DRAIN_NS (2000 * MS_NS)
+#define DRAIN_NS (DV_DRAIN_MS * MS_NS)
 /* For a clean order, clients get this long to take everything before the end is announced. */
-#define GRACE_NS (2000 * MS_NS)
+#define GRACE_NS (DV_GRACE_MS * MS_NS)
 /* A control group that is being killed is looked at this often, for this long at most. */
 #define KILL_TICK_NS (20 * MS_NS)
 #define KILL_NS (10000 * MS_NS)
@@ -388,8 +392,12 @@ void dv_session_force_end(struct dv_session *session)
 {
     if (session->phase >= DV_SESSION_LINGERING)
         return;
-    if (session->phase == DV_SESSION_RUNNING)
+    if (session->phase == DV_SESSION_RUNNING &&
+        !dv_reap(session->pidfd, &session->exit_code, &session->signal, false))
         session->exit_code = 128 + SIGKILL;
+    session->phase = DV_SESSION_DRAINING; /* at once: nobody may wait for it */
+    for (size_t i = 0; i < N(session->outputs); i++)
+        dv_output_finish(session->outputs[i]);
     dv_watch_remove(dv_take(session->pid_watch));
     dv_stdin_done(&session->in);
     announce(session);
