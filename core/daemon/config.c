@@ -264,20 +264,50 @@ static int on_entry(void *user, const char *section, const char *name, const cha
     return set_any(r->config, section, name, value, r->err) == 0;
 }
 
+/* What libinih would take for something else without a word: it cuts lines at 200 bytes with their
+ * newline, reads an indented line as more of the value before it, and stops at a NUL. */
+enum { INI_LINE_MAX_BYTES = 198 };
+
+static int check_lines(const char *path, const char *text, size_t size, struct dv_error *err)
+{
+    int number = 1;
+
+    if (strlen(text) != size)
+        return dv_fail(err, DV_E_INVALID, "%s: it holds a NUL byte", path);
+    for (const char *line = text; *line; number++) {
+        size_t n = strcspn(line, "\n"), indent = strspn(line, " \t\r");
+
+        if (n > INI_LINE_MAX_BYTES)
+            return dv_fail(err, DV_E_INVALID,
+                           "%s:%d: the line is longer than %d bytes; long lists can be given on the "
+                           "command line (-H, --set)",
+                           path, number, INI_LINE_MAX_BYTES);
+        if (indent > 0 && indent < n && !strchr(";#", line[indent]))
+            return dv_fail(err, DV_E_INVALID, "%s:%d: the line is indented; a key starts its line",
+                           path, number);
+        line += n + (line[n] == '\n');
+    }
+    return 0;
+}
+
 static int read_ini(struct dv_config *config, const char *path, bool must_exist,
                     struct dv_error *err)
 {
     struct reading r = { config, err };
     dv_autofree char *text = NULL;
+    size_t size = 0;
     int line;
 
-    line = dv_read_file(AT_FDCWD, path, DV_MAX_CONFIG_BYTES, &text, NULL, err);
+    line = dv_read_file(AT_FDCWD, path, DV_MAX_CONFIG_BYTES, &text, &size, err);
     if (line == -DV_E_NOT_FOUND && !must_exist) {
         dv_error_clear(err);
         return 0;
     }
     if (line < 0)
         return dv_wrap(err, "read the config %s", path);
+    line = check_lines(path, text, size, err);
+    if (line < 0)
+        return line;
     line = ini_parse_string(text, on_entry, &r);
     if (line > 0 && err->code)
         return dv_wrap(err, "%s:%d", path, line);
