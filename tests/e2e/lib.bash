@@ -78,7 +78,7 @@ stop_engine() {
         leftovers
         return 1
     fi
-    if grep -E 'ERROR: (Address|Leak|Undefined)|runtime error:|lock order' "$T/davitd.log"; then
+    if grep -E '(ERROR|WARNING): (Address|Leak|Undefined|Thread)|runtime error:|lock order' "$T/davitd.log"; then
         return 1
     fi
     rm -rf "$T"
