@@ -140,6 +140,47 @@ static void put_rest(struct dv_splitter *s, const char *data, size_t n, bool new
     dv_buf_done(&s->rest); /* lines end; the memory is not kept for the next one */
 }
 
+/* How many of the last bytes begin a character that goes on behind them. */
+static size_t open_character(const char *data, size_t n)
+{
+    for (size_t back = 1; back <= 3 && back <= n; back++) {
+        unsigned char c = (unsigned char)data[n - back];
+
+        if ((c & 0xc0) != 0x80)
+            return (c >= 0xf0 && back < 4) || (c >= 0xe0 && back < 3) || (c >= 0xc0 && back < 2) ?
+                       back : 0;
+    }
+    return 0;
+}
+
+/* The unfinished line and the N bytes at DATA are a piece. Docker cuts in the middle of a character,
+ * which leaves two halves that are no UTF-8; here it goes whole into the next piece. Returns how many
+ * bytes of DATA were used. */
+static size_t put_full(struct dv_splitter *s, const char *data, size_t n, dv_piece_fn *put,
+                       void *ctx)
+{
+    struct dv_error err = { 0 };
+    char held[3];
+    size_t open;
+
+    if (n >= sizeof(held)) {
+        open = open_character(data, n);
+        put_rest(s, data, n - open, false, put, ctx);
+        return n - open;
+    }
+    if (dv_buf_put(&s->rest, data, n, &err) < 0) {
+        put_rest(s, data, n, false, put, ctx);
+        return n;
+    }
+    open = open_character(s->rest.data, s->rest.len);
+    memcpy(held, s->rest.data + s->rest.len - open, open);
+    put(ctx, s->rest.data, s->rest.len - open, false);
+    dv_buf_done(&s->rest);
+    if (open > 0 && dv_buf_put(&s->rest, held, open, &err) < 0)
+        put(ctx, held, open, false);
+    return n;
+}
+
 void dv_splitter_feed(struct dv_splitter *s, const char *data, size_t n, dv_piece_fn *put,
                       void *ctx)
 {
@@ -155,7 +196,7 @@ void dv_splitter_feed(struct dv_splitter *s, const char *data, size_t n, dv_piec
             put_rest(s, data, look, true, put, ctx);
             look++;
         } else if (look == room) {
-            put_rest(s, data, look, false, put, ctx);
+            look = put_full(s, data, look, put, ctx);
         } else if (dv_buf_put(&s->rest, data, look, &err) < 0) {
             put_rest(s, data, look, false, put, ctx);
         }

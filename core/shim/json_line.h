@@ -19,8 +19,8 @@ struct dv_json_record {
 DV_CHECK int dv_json_record_put(struct dv_buf *out, const struct dv_json_record *record,
                                 const char *data, size_t n, bool newline, struct dv_error *err);
 
-/* Splits one stream into records: at newlines, and after DV_LOG_LINE_BYTES without one. Holds the
- * unfinished line; the zero value with a named limit is empty. */
+/* Splits one stream into records: at newlines, and after DV_LOG_LINE_BYTES without one, or up to
+ * three less where a UTF-8 character would be cut. Holds the unfinished line; the zero value with a named limit is empty. */
 struct dv_splitter {
     struct dv_buf rest;
 };

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/base/limits.h"
+#include "core/base/str.h"
 #include "core/shim/json_line.h"
 
 static const struct dv_json_record plain = { "stdout", "2024-01-01T00:00:00.123456789Z", NULL };
@@ -197,6 +198,64 @@ static void splits_a_line_of_exactly_16_kib(void **state)
     dv_buf_done(&p.all);
 }
 
+static void collect_text(void *ctx, const char *data, size_t n, bool newline)
+{
+    for (size_t i = 0, len; i < n; i += len) {
+        len = dv_utf8_len(data + i, n - i);
+        assert_int_not_equal(len, 0);
+    }
+    assert_in_range(n, newline ? 0 : DV_LOG_LINE_BYTES - 3, DV_LOG_LINE_BYTES);
+    collect(ctx, data, n, newline);
+}
+
+/* Characters of 2, 3, 4 bytes, at all offsets to the split, however the bytes come. */
+static void cuts_no_character(void **state)
+{
+    static const char *const characters[] = { "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+    static const size_t steps[] = { 1, 2, 3, 1000, SIZE_MAX };
+    enum { LONG = 3 * DV_LOG_LINE_BYTES };
+    dv_autofree char *data = malloc(LONG + 8);
+
+    (void)state;
+    for (size_t k = 0; k < N(characters) * 4 * N(steps); k++) {
+        const char *c = characters[k % N(characters)];
+        size_t n = k / N(characters) % 4, step = steps[k / N(characters) / 4];
+        struct dv_splitter s = DV_SPLITTER_INIT;
+        struct pieces p = { .all = DV_BUF_INIT(1 << 20, "test") };
+
+        memset(data, 'x', n);
+        for (; n < LONG; n += strlen(c))
+            memcpy(data + n, c, strlen(c));
+        data[n++] = '\n';
+        for (size_t at = 0, m; at < n; at += m) {
+            m = n - at < step ? n - at : step;
+            dv_splitter_feed(&s, data + at, m, collect_text, &p);
+        }
+        assert_int_equal(p.all.len, n);
+        assert_memory_equal(p.all.data, data, n);
+        dv_buf_done(&p.all);
+    }
+}
+
+/* A piece without an end is no character, and is not waited for. */
+static void splits_what_is_no_character(void **state)
+{
+    struct dv_splitter s = DV_SPLITTER_INIT;
+    struct pieces p = { .all = DV_BUF_INIT(1 << 20, "test") };
+    dv_autofree char *data = malloc(2 * DV_LOG_LINE_BYTES);
+
+    (void)state;
+    memset(data, 0x80, 2 * DV_LOG_LINE_BYTES);
+    dv_splitter_feed(&s, data, 2 * DV_LOG_LINE_BYTES, collect, &p);
+    assert_int_equal(p.count, 2);
+    assert_int_equal(p.n[0], DV_LOG_LINE_BYTES);
+    memset(data, 0xf0, 2 * DV_LOG_LINE_BYTES);
+    dv_splitter_feed(&s, data, 2 * DV_LOG_LINE_BYTES, collect, &p);
+    dv_splitter_end(&s, collect, &p);
+    assert_int_equal(p.all.len, 4 * DV_LOG_LINE_BYTES);
+    dv_buf_done(&p.all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +269,8 @@ int main(void)
         cmocka_unit_test(ends_silently_without_a_rest),
         cmocka_unit_test(splits_after_16_kib),
         cmocka_unit_test(splits_a_line_of_exactly_16_kib),
+        cmocka_unit_test(cuts_no_character),
+        cmocka_unit_test(splits_what_is_no_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
