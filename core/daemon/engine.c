@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "core/base/file.h"
 #include "core/base/id.h"
@@ -33,6 +34,25 @@ static int open_directory(const char *path, mode_t mode, int *ret, struct dv_err
     return *ret < 0 ? dv_fail_errno(err, DV_E_INTERNAL, "open %s", path) : 0;
 }
 
+/* A daemon that was killed a moment ago, and is a zombie already, holds its lock until its last
+ * thread and what it was just spawning are gone; so a second of patience. */
+static int take_lock(int fd)
+{
+    enum { TRIES = 50 };
+    static const struct timespec pause = { .tv_nsec = 20000000 };
+    int i;
+
+    for (i = 0; i < TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -1;
+        nanosleep(&pause, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return -1;
+}
+
 /* Held for the daemon's life. Two daemons on one root would each undo the other's work. */
 static int lock_root(struct dv_engine *engine, struct dv_error *err)
 {
@@ -40,11 +60,13 @@ static int lock_root(struct dv_engine *engine, struct dv_error *err)
                              0600);
     if (engine->lock_fd < 0)
         return dv_fail_errno(err, DV_E_INTERNAL, "open %s/lock", engine->config.root);
-    if (flock(engine->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return dv_fail(err, DV_E_CONFLICT,
-                       "another davitd uses %s; stop it, or give this one its own --root",
-                       engine->config.root);
-    return 0;
+    if (take_lock(engine->lock_fd) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return dv_fail_errno(err, DV_E_INTERNAL, "lock %s/lock", engine->config.root);
+    return dv_fail(err, DV_E_CONFLICT,
+                   "another davitd uses %s; stop it, or give this one its own --root",
+                   engine->config.root);
 }
 
 static int open_state(struct dv_engine *engine, struct dv_error *err)
