@@ -9,6 +9,7 @@
 #include "core/base/parse.h"
 #include "core/container/caps.h"
 #include "core/container/config_fields.h"
+#include "core/container/restart.h"
 #include "core/container/signals.h"
 
 typedef int check_fn(const struct dv_container_config *c, struct dv_strv *warnings,
@@ -575,26 +576,15 @@ static int check_log(const struct dv_container_config *c, struct dv_error *err)
 static int check_rest(const struct dv_container_config *c, struct dv_strv *warnings,
                       struct dv_error *err)
 {
-    const char *restart = c->restart_name ? c->restart_name : "";
+    enum dv_restart_policy policy;
+    int r = dv_restart_parse(c->restart_name, c->restart_max, &policy, err);
 
     (void)warnings;
-    if (*restart && !dv_streq(restart, "no")) {
-        if (!dv_streq(restart, "always") && !dv_streq(restart, "unless-stopped") &&
-            !dv_streq(restart, "on-failure"))
-            return dv_fail(err, DV_E_INVALID,
-                           "invalid restart policy: unknown policy '%s'; use one "
-                           "of 'no', 'always', 'on-failure', or "
-                           "'unless-stopped'",
-                           restart);
-        if (c->auto_remove)
-            return dv_fail(err, DV_E_INVALID,
-                           "can't create 'AutoRemove' container with restart policy");
-        return dv_fail(err, DV_E_UNSUPPORTED, "HostConfig.RestartPolicy: restart policies are not "
-                                              "supported yet ('%s')", restart);
-    }
-    if (c->restart_max != 0)
-        return dv_fail(err, DV_E_INVALID, "invalid restart policy: maximum retry count can only be "
-                                          "used with 'on-failure'");
+    if (r < 0)
+        return r;
+    if (c->auto_remove && policy != DV_RESTART_NO)
+        return dv_fail(err, DV_E_INVALID,
+                       "can't create 'AutoRemove' container with restart policy");
     return check_log(c, err);
 }
 

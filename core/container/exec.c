@@ -72,6 +72,9 @@ static int not_running(struct dv_container *c, struct dv_error *err)
     if (c->status == DV_PAUSED)
         return dv_fail(err, DV_E_CONFLICT,
                        "Container %s is paused, unpause the container before exec", c->id);
+    if (c->status == DV_RESTARTING)
+        return dv_fail(err, DV_E_CONFLICT,
+                       "Container %s is restarting, wait until the container is running", c->id);
     if (c->status != DV_RUNNING)
         return dv_fail(err, DV_E_CONFLICT, "container %s is not running", c->id);
     return 0;

@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/time.h"
 #include "core/container/internal.h"
+#include "core/container/restart.h"
 #include "core/container/test_hooks.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
@@ -21,6 +22,8 @@ struct exit_job {
     struct dv_exit exit;
     bool shim_lost;
     bool owns;                       /* the operation is ours */
+    bool restart;                    /* its policy asks for another run, as TURN */
+    uint64_t turn;
 };
 /* As long as dv_op_begin() waits. */
 enum { OP_WAIT_S = 60 };
@@ -124,6 +127,7 @@ static void record_exit(struct exit_job *job)
         free(c->error);
         c->error = dv_strdup(job->exit.error);
     }
+    job->restart = dv_restart_begin(c, &job->turn);
     dv_execs_ended(c);
     if (dv_tx_begin(c->cs->engine->db, DV_SYNC_NORMAL, &err) == 0) {
         if (dv_container_row_update(c, &err) < 0 || dv_tx_commit(c->cs->engine->db, &err) < 0)
@@ -173,6 +177,8 @@ static void end(struct exit_job *job, bool remove)
         dv_container_clean_kernel(c);
     if (job->owns)
         dv_op_end(c);
+    if (job->restart)
+        dv_restart_schedule(c, job->turn);
 }
 
 static void settle(void *arg)

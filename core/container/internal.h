@@ -66,6 +66,9 @@ struct dv_container {
     uint64_t start_time, started_ns, finished_ns;
     uint64_t generation;             /* counts starts; an exit of an older one is ignored */
     bool oom_killed, stopped_by_user;
+    bool no_restart;                 /* until the user's next start: its policy is silent */
+    uint64_t restart_delay_ns;       /* waited for last, 0 = not yet */
+    uint64_t restart_turn;           /* counts awaited restarts; one of an older turn is over */
     bool restarting;                 /* its next exit is half of a restart: --rm does not remove it */
     char *error;
     struct dv_shim *shim;            /* while running */
@@ -80,6 +83,9 @@ struct dv_containers {
     int dirs_fd, run_fd;             /* <root>/containers, <run>/containers */
     struct dv_jobs *settle;          /* exits, in order */
     struct dv_jobs *janitor;         /* slow removal */
+    struct dv_jobs *restarts;        /* starts that a policy asks for */
+    struct dv_restart_wait *restart_waits; /* loop thread */
+    atomic_bool leaving;             /* the store is being closed */
     char boot_id[40];
     const char *cgroup_parent;
     int shim_procs[16];              /* cgroup.procs of the shims' own group */
@@ -115,6 +121,11 @@ int dv_container_rows_load(struct dv_containers *cs, struct dv_error *err);
 int dv_op_begin(struct dv_container *c, const char *what, struct dv_error *err); /* takes no lock on
                                                                                   * return */
 void dv_op_end(struct dv_container *c);
+
+/* ---- start.c ---- */
+/* The start that a restart policy asked for, as TURN; does nothing where that turn is over. A start
+ * that fails ends the restarts, as Docker's does. */
+int dv_container_start_again(struct dv_container *c, uint64_t turn, struct dv_error *err);
 
 /* ---- shim.c ---- */
 struct dv_exit {

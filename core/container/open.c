@@ -12,6 +12,7 @@
 #include "core/base/sock.h"
 #include "core/base/time.h"
 #include "core/container/internal.h"
+#include "core/container/restart.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 #include "core/network/network.h"
@@ -91,6 +92,8 @@ static int open_places(struct dv_containers *cs, struct dv_error *err)
         r = dv_jobs_new("davit-settle", &cs->settle, err);
     if (r == 0)
         r = dv_jobs_new("davit-janitor", &cs->janitor, err);
+    if (r == 0)
+        r = dv_restarts_open(cs, err);
     return r;
 }
 
@@ -192,6 +195,20 @@ static void erase_now(void *arg)
     dv_container_unref(c);
 }
 
+/* What its policy brings back at the daemon's start. */
+static bool start_found(struct dv_container *c)
+{
+    uint64_t turn = 0;
+    bool wanted;
+
+    dv_lock_take(&c->lock);
+    wanted = dv_restart_found(c, &turn);
+    dv_lock_drop(&c->lock);
+    if (wanted)
+        dv_restart_schedule(c, turn);
+    return wanted;
+}
+
 /* A start that was under way: it came through, or it never was, and then nobody was told of it. */
 static void settle_start(struct dv_container *c)
 {
@@ -216,6 +233,7 @@ static void settle_start(struct dv_container *c)
         dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
     else
         dv_container_clean_kernel(c);
+    start_found(c);
 }
 
 struct intent_list {
@@ -251,8 +269,10 @@ static void find_again(struct dv_container *c, const char *row_boot_id, bool sta
     } else if (c->auto_remove &&
                (c->status == DV_EXITED || (c->status == DV_CREATED && !dv_empty(c->error)))) {
         dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
-    } else if (faccessat(c->cs->run_fd, c->id, F_OK, 0) == 0) {
-        dv_container_clean_kernel(c); /* its end was recorded, and not yet cleaned up after */
+    } else {
+        if (faccessat(c->cs->run_fd, c->id, F_OK, 0) == 0)
+            dv_container_clean_kernel(c); /* its end was recorded, and not yet cleaned up after */
+        start_found(c);
     }
 }
 
@@ -473,6 +493,7 @@ void dv_containers_close(struct dv_containers *cs)
         return;
     /* In this order: connections add jobs, jobs post to the loop. */
     drain_loop(cs);
+    dv_restarts_close(cs);
     dv_shims_leave(cs);
     dv_jobs_free(cs->settle);
     dv_jobs_free(cs->janitor);

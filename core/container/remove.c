@@ -125,7 +125,7 @@ static int check_removable(struct dv_container *c, bool force, bool *ret_up, str
     int r = 0;
 
     dv_lock_take(&c->lock);
-    *ret_up = c->status == DV_RUNNING || c->status == DV_PAUSED;
+    *ret_up = c->status == DV_RUNNING || c->status == DV_PAUSED || c->status == DV_RESTARTING;
     if (*ret_up && !force)
         r = dv_fail(err, DV_E_CONFLICT,
                     "cannot remove container \"%s\": container is %s: %s", c->name,

@@ -10,6 +10,7 @@
 #include "core/base/sock.h"
 #include "core/base/time.h"
 #include "core/container/internal.h"
+#include "core/container/restart.h"
 #include "core/container/test_hooks.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
@@ -425,6 +426,7 @@ static void record_failure(struct start *s, const struct dv_error *why)
     c->exit_code = s->exit_code;
     free(c->error);
     c->error = dv_strdup(why->msg);
+    dv_restart_cancel(c); /* Docker's answer to a restart that fails */
     /* Who attached or follows for this start waits in vain; the next one has its own. */
     dv_pending_close(c);
     dv_followers_end(c);
@@ -461,11 +463,16 @@ static int check_startable(struct dv_container *c, struct dv_error *err)
     dv_lock_take(&c->lock);
     if (c->status == DV_PAUSED)
         r = dv_fail(err, DV_E_CONFLICT, "cannot start a paused container, try unpause instead");
-    else if (c->status == DV_RUNNING)
+    else if (c->status == DV_RUNNING || c->status == DV_RESTARTING)
         r = dv_fail(err, DV_E_NOT_MODIFIED, "container %s is already running", c->name);
     else if (c->status == DV_REMOVING || c->status == DV_DEAD)
         r = dv_fail(err, DV_E_CONFLICT,
                     "container is marked for removal and cannot be started");
+    if (r == 0) { /* by the user: the policy begins anew */
+        c->no_restart = false;
+        c->restart_count = 0;
+        c->restart_delay_ns = 0;
+    }
     dv_lock_drop(&c->lock);
     return r;
 }
@@ -532,6 +539,27 @@ int dv_container_start(struct dv_container *c, struct dv_error *err)
             dv_log_error(NULL, "container %s: remove after its failed start: %s", c->id,
                          ignored.msg);
     }
+    dv_op_end(c);
+    return r;
+}
+
+int dv_container_start_again(struct dv_container *c, uint64_t turn, struct dv_error *err)
+{
+    bool erase = false, due;
+    int r = dv_op_begin(c, "start", err);
+
+    if (r == -DV_E_NOT_FOUND) {
+        dv_error_clear(err); /* removed while it waited */
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    dv_lock_take(&c->lock);
+    due = c->status == DV_RESTARTING && c->restart_turn == turn &&
+          !atomic_load(&c->cs->engine->stopping_containers);
+    dv_lock_drop(&c->lock);
+    if (due)
+        r = run_start(c, &erase, err); /* never to be erased: --rm and policies exclude each other */
     dv_op_end(c);
     return r;
 }

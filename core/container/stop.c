@@ -7,6 +7,7 @@
 #include "core/base/sock.h"
 #include "core/base/time.h"
 #include "core/container/internal.h"
+#include "core/container/restart.h"
 #include "core/container/signals.h"
 #include "core/daemon/engine.h"
 #include "core/runtime/cgroup.h"
@@ -76,12 +77,52 @@ static int kill_hard(struct dv_container *c, struct dv_error *err)
                    2 * KILL_WAIT_S);
 }
 
+/* The daemon may die before the exit: its next one must know who ended it. Under c->lock. */
+static void mark_stopped(struct dv_container *c)
+{
+    struct dv_error err = { 0 };
+    bool known = c->stopped_by_user;
+
+    c->stopped_by_user = true;
+    if (known || dv_empty(c->config->restart_name) || dv_streq(c->config->restart_name, "no"))
+        return;
+    if (dv_container_row_update(c, &err) < 0)
+        dv_log_error(NULL, "container %s: record that it was stopped: %s", c->id, err.msg);
+}
+
+/* Docker's rule for kill: every signal ends the restarts, but where a stop signal is configured only
+ * that one does, and SIGKILL. */
+static bool ends_restarts(const struct dv_container *c, int signal)
+{
+    const char *own = c->config->stop_signal;
+
+    return dv_empty(own) || signal == SIGKILL || dv_signal_parse(own) == signal;
+}
+
+/* True where there is no process to signal since it waits for its restart. */
+static bool kill_restarts(struct dv_container *c, int signal)
+{
+    bool waiting;
+
+    dv_lock_take(&c->lock);
+    waiting = c->status == DV_RESTARTING;
+    if (waiting || c->status == DV_RUNNING || c->status == DV_PAUSED) {
+        mark_stopped(c);
+        if (ends_restarts(c, signal))
+            dv_restart_cancel(c);
+    }
+    dv_lock_drop(&c->lock);
+    return waiting;
+}
+
 int dv_container_kill(struct dv_container *c, int signal, struct dv_error *err)
 {
     char text[16];
     bool frozen;
     int r;
 
+    if (kill_restarts(c, signal))
+        return 0;
     if (!is_up(c))
         return dv_fail(err, DV_E_CONFLICT, "container %s is not running", c->id);
     r = send_signal(c, signal, err);
@@ -116,21 +157,36 @@ static int own_signal(const struct dv_container *c, int wished)
     return signal > 0 ? signal : SIGTERM;
 }
 
-int dv_container_stop(struct dv_container *c, int signal, int64_t timeout_s, struct dv_error *err)
+/* WAITING: it waited for its restart, which is given up: there is nothing to signal. */
+static int begin_stop(struct dv_container *c, bool *waiting, struct dv_error *err)
 {
-    struct dv_error ignored = { 0 };
-    char text[16];
     int r = 0;
 
     dv_lock_take(&c->lock);
     while (c->busy && dv_streq(c->busy, "start") && !c->removed)
         (void)dv_lock_wait(&c->lock, &c->changed, 0);
-    if (c->status != DV_RUNNING && c->status != DV_PAUSED)
+    *waiting = c->status == DV_RESTARTING;
+    if (!*waiting && c->status != DV_RUNNING && c->status != DV_PAUSED) {
         r = dv_fail(err, DV_E_NOT_MODIFIED, "container %s is already stopped", c->name);
-    else
-        c->stopped_by_user = true;
+    } else {
+        mark_stopped(c);
+        dv_restart_cancel(c);
+    }
     dv_lock_drop(&c->lock);
-    if (r < 0)
+    return r;
+}
+
+int dv_container_stop(struct dv_container *c, int signal, int64_t timeout_s, struct dv_error *err)
+{
+    struct dv_error ignored = { 0 };
+    bool waiting = false;
+    char text[16];
+    int r;
+
+    r = begin_stop(c, &waiting, err);
+    if (r == 0 && waiting)
+        dv_container_emit(c, "stop", NULL);
+    if (r < 0 || waiting)
         return r;
 
     signal = own_signal(c, signal);
@@ -180,6 +236,9 @@ int dv_container_pause(struct dv_container *c, bool pause, struct dv_error *err)
     dv_lock_take(&c->lock);
     if (c->status == DV_PAUSED && pause)
         r = dv_fail(err, DV_E_CONFLICT, "Container %s is already paused", c->id);
+    else if (c->status == DV_RESTARTING && pause)
+        r = dv_fail(err, DV_E_CONFLICT,
+                    "Container %s is restarting, wait until the container is running", c->id);
     else if (c->status != from)
         r = dv_fail(err, DV_E_CONFLICT, "Container %s is not %s", c->id,
                     pause ? "running" : "paused");
@@ -210,11 +269,12 @@ void dv_containers_stop_all(struct dv_containers *cs)
     for (size_t i = 0; i < n; i++) {
         struct dv_error err = { 0 };
 
+        /* Not by the user: the next daemon starts again what a policy covers. */
+        dv_lock_take(&list[i]->lock);
+        dv_restart_cancel(list[i]);
+        dv_lock_drop(&list[i]->lock);
         if (!is_up(list[i]))
             continue;
-        dv_lock_take(&list[i]->lock);
-        list[i]->stopped_by_user = true;
-        dv_lock_drop(&list[i]->lock);
         thaw(list[i]);
         (void)!send_signal(list[i], own_signal(list[i], 0), &err);
     }

@@ -266,7 +266,7 @@ void dv_containers_count(struct dv_containers *cs, struct dv_container_counts *r
     for (size_t i = 0; i < cs->n; i++) {
         n.total += cs->items[i]->published;
         dv_lock_take(&cs->items[i]->lock);
-        n.running += cs->items[i]->status == DV_RUNNING;
+        n.running += cs->items[i]->status == DV_RUNNING || cs->items[i]->status == DV_RESTARTING;
         n.paused += cs->items[i]->status == DV_PAUSED;
         dv_lock_drop(&cs->items[i]->lock);
     }

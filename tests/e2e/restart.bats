@@ -1,0 +1,179 @@
+# core: restart policies: back-off, counts, what the user stops, and what a new daemon brings back
+load lib
+
+setup_file() { engine_names; start_davitd; busybox_image; }
+teardown_file() { stop_engine; }
+teardown() {
+    local ids
+    ids=$("$davit" ps -aq)
+    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
+}
+
+value() { "$davit" inspect -f "$2" "$1"; }
+has() { [ "$(value "$1" "$2")" = "$3" ]; } # CONTAINER TEMPLATE VALUE
+restarts_over() { [ "$(value "$1" '{{.RestartCount}}')" -ge "$2" ]; }
+is() { has "$1" '{{.State.Status}}' "$2"; }
+again() { kill_davitd "${1:-TERM}"; start_davitd; }
+# As if the machine had been started anew: no process left, another boot id on record.
+reboot_davitd() {
+    kill_davitd KILL
+    local g
+    for g in /sys/fs/cgroup/*"$T_CGROUP" /sys/fs/cgroup"$T_CGROUP"; do
+        [ ! -d "$g" ] || cat "$g"/*/cgroup.procs 2>/dev/null
+    done | sort -u | xargs -r kill -KILL 2>/dev/null || true
+    python3 -c "import sqlite3
+db = sqlite3.connect('$T_ROOT/davit.db')
+db.execute(\"UPDATE containers SET boot_id = 'other'\")
+db.commit()"
+    start_davitd
+}
+
+@test "always: runs again after every exit, counted, with a growing back-off" {
+    "$davit" run -d --name web --restart always busybox sh -c 'echo run; exit 3' >/dev/null
+    wait_for restarts_over web 3
+    wait_for is web restarting
+    has web '{{.State.Running}} {{.State.Restarting}} {{.State.ExitCode}} {{.State.Pid}}' "true true 3 0"
+    expect_match 'Restarting \(3\) ' "$("$davit" ps --filter name=web)"
+    # 100 ms, 200, 400, 800: few runs in so short a time.
+    [ "$("$davit" logs web | wc -l)" -ge 3 ]
+    [ "$(value web '{{.RestartCount}}')" -le 6 ]
+}
+
+@test "on-failure: a good exit ends it, a bad one is tried again as often as allowed" {
+    "$davit" run -d --name good --restart on-failure busybox true >/dev/null
+    "$davit" run -d --name bad --restart on-failure:2 busybox sh -c 'exit 4' >/dev/null
+    wait_for is good exited
+    has good '{{.RestartCount}}' 0
+    wait_for has bad '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}' "2 exited 4"
+    has bad '{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}' "on-failure 2"
+}
+
+@test "stop during the back-off ends it at once; start begins anew" {
+    "$davit" run -d --name web --restart always busybox sh -c 'exit 3' >/dev/null
+    wait_for restarts_over web 4
+    wait_for is web restarting
+    run timeout 5 "$davit" stop web
+    [ "$status" -eq 0 ]
+    is web exited
+    "$davit" start web
+    wait_for restarts_over web 1
+    [ "$(value web '{{.RestartCount}}')" -le 3 ]
+}
+
+@test "stop and kill end a running one for good" {
+    "$davit" run -d --name web --restart always busybox sleep 1000 >/dev/null
+    "$davit" run -d --name db --restart unless-stopped busybox sleep 1000 >/dev/null
+    "$davit" stop -t 0 web
+    "$davit" kill db
+    wait_for is db exited
+    is web exited
+    "$davit" start web db
+    is web running
+}
+
+@test "a process that is killed from outside comes back; restart leaves the count alone" {
+    "$davit" run -d --name web --restart unless-stopped busybox sleep 1000 >/dev/null
+    kill -KILL "$(value web '{{.State.Pid}}')"
+    wait_for has web '{{.RestartCount}} {{.State.Status}}' "1 running"
+    "$davit" restart -t 0 web
+    has web '{{.RestartCount}} {{.State.Status}}' "0 running"
+}
+
+@test "waiting: each exit is told; a removal needs force, pause and exec are refused" {
+    "$davit" run -d --name web --restart always busybox sh -c 'exit 3' >/dev/null
+    wait_for restarts_over web 4
+    run timeout 10 "$davit" wait web
+    [ "$output" = 3 ]
+    wait_for restarts_over web 6
+    wait_for is web restarting
+    run "$davit" rm web
+    [ "$status" -eq 1 ]
+    expect_match 'container is restarting: stop the container before removing or force remove' "$output"
+    run "$davit" exec web true
+    expect_match 'is restarting, wait until the container is running' "$output"
+    run "$davit" pause web
+    expect_match 'is restarting, wait until the container is running' "$output"
+    "$davit" rm -f web
+    [ -z "$("$davit" ps -aq)" ]
+}
+
+@test "policies that contradict themselves are refused" {
+    run "$davit" run --rm --restart always busybox true
+    [ "$status" -eq 125 ]
+    expect_match 'conflicting options: cannot specify both --restart and --rm' "$output"
+    run "$davit" create --restart sometimes busybox
+    expect_match "unknown policy 'sometimes'" "$output"
+    run "$davit" create --restart always:3 busybox
+    expect_match "maximum retry count can only be used with 'on-failure'" "$output"
+    run "$davit" create --restart on-failure:-1 busybox
+    expect_match "maximum retry count cannot be negative" "$output"
+}
+
+@test "a restart that fails ends there, with its reason" {
+    mkdir -p "$T/mnt"
+    "$davit" run -d --name web --restart always --mount "type=bind,src=$T/mnt,dst=/mnt" busybox sleep 1000 >/dev/null
+    rmdir "$T/mnt"
+    kill -KILL "$(value web '{{.State.Pid}}')"
+    wait_for is web exited
+    expect_match . "$(value web '{{.State.Error}}')"
+    mkdir "$T/mnt"
+    "$davit" start web
+    is web running
+}
+
+@test "a daemon that was away brings back what ended meanwhile, and goes on with a back-off" {
+    "$davit" run -d --name web --restart unless-stopped busybox sleep 1000 >/dev/null
+    "$davit" run -d --name loop --restart always busybox sh -c 'exit 3' >/dev/null
+    "$davit" run -d --name once busybox sleep 1000 >/dev/null
+    local pid
+    pid=$(value web '{{.State.Pid}}')
+    wait_for restarts_over loop 5
+    wait_for is loop restarting
+    kill_davitd KILL
+    kill -KILL "$pid"
+    wait_for gone "$pid"
+    start_davitd
+    wait_for is web running
+    [ "$(value web '{{.State.Pid}}')" != "$pid" ]
+    wait_for restarts_over loop 6
+    is once running
+}
+
+@test "a daemon's start: always comes back though stopped, unless-stopped does not" {
+    "$davit" run -d --name web --restart always busybox sleep 1000 >/dev/null
+    "$davit" run -d --name db --restart unless-stopped busybox sleep 1000 >/dev/null
+    "$davit" create --name new --restart always busybox sleep 1000 >/dev/null
+    "$davit" stop -t 0 web db
+    again
+    wait_for is web running
+    is db exited
+    is new created
+}
+
+@test "after a reboot the policies start again what ran" {
+    "$davit" run -d --name web --restart always busybox sleep 1000 >/dev/null
+    "$davit" run -d --name db --restart unless-stopped busybox sleep 1000 >/dev/null
+    "$davit" run -d --name off --restart unless-stopped busybox sleep 1000 >/dev/null
+    "$davit" run -d --name once busybox sleep 1000 >/dev/null
+    "$davit" stop -t 0 off
+    reboot_davitd
+    wait_for is web running
+    wait_for is db running
+    wait_for is once exited
+    has once '{{.State.ExitCode}}' 255
+    is off exited
+}
+
+@test "a shutdown stops them; the next daemon starts what a policy covers" {
+    "$davit" run -d --name web --restart unless-stopped busybox sleep 1000 >/dev/null
+    "$davit" run -d --name loop --restart always busybox sh -c 'exit 3' >/dev/null
+    "$davit" run -d --name once busybox sleep 1000 >/dev/null
+    wait_for restarts_over loop 2
+    "$davit" system shutdown
+    wait_for gone "$(cat "$T/davitd.pid")"
+    [ -z "$(leftovers | grep -v 'container directory')" ]
+    start_davitd
+    wait_for is web running
+    wait_for restarts_over loop 3
+    is once exited
+}
