@@ -89,7 +89,7 @@ teardown_file() { stop_engine; }
 }
 
 @test "a daemon with -d: ps, logs, exec, stop, start, rm" {
-    id=$("$davit" run -d --name web busybox sh -c 'echo begun; trap "exit 3" TERM; while :; do read -t 1 x <>/dev/zero || :; done')
+    id=$("$davit" run -d --name web busybox sh -c 'echo begun; trap "exit 3" TERM; while :; do sleep 0.1; done')
     expect "$id" "$("$davit" ps -q --no-trunc)"
     wait_for sh -c "\"$davit\" logs web | grep -q begun"
     expect in "$("$davit" exec web echo in)"
