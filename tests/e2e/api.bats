@@ -444,7 +444,7 @@ expect((400, {"message": "No exec command specified"}), ask("POST", "/containers
 
 @test "logs: streams chosen, follow ends with the container, a client that leaves" {
     answers_with 404 . GET '/containers/cc/logs?stdout=1'
-    "$davit" run -d --name cc busybox sh -c 'echo out; echo err >&2; read -t 1000 x </dev/zero; sleep 1000'
+    "$davit" run -d --name cc busybox sh -c 'echo out; echo err >&2; sleep 1000'
     answers_with 400 'you must choose at least one stream' GET /containers/cc/logs
     wait_for sh -c "\"$davit\" logs cc 2>&1 | grep -q err"
     py '

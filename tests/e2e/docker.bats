@@ -55,7 +55,7 @@ pipe_commands() {
     expect "$(sha256sum <"$T/data")" "$("$docker" exec -i cat cat <"$T/data" | sha256sum)"
 }
 life_commands() {
-    id=$("$docker" run -d --name web --label l=1 busybox sh -c 'echo begun; trap "echo ended; exit 3" TERM; while :; do read -t 1 x <>/dev/zero || :; done')
+    id=$("$docker" run -d --name web --label l=1 busybox sh -c 'echo begun; trap "echo ended; exit 3" TERM; while :; do sleep 0.1; done')
     expect "$id" "$("$docker" ps -q --no-trunc)"
     expect "web busybox l=1" "$("$docker" ps --format '{{.Names}} {{.Image}} {{.Labels}}' --filter label=l)"
     expect_match 'Up .* web' "$("$docker" ps)"

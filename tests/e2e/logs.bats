@@ -68,7 +68,7 @@ PY
 }
 
 @test "timestamps, tail, since, until, streams" {
-    "$davit" run -d --name c1 busybox sh -c 'for i in 1 2 3; do echo "out $i"; echo "err $i" >&2; read -t 1.1 x <>/dev/zero || :; done'
+    "$davit" run -d --name c1 busybox sh -c 'for i in 1 2 3; do echo "out $i"; echo "err $i" >&2; sleep 1.1; done'
     wait_for ended c1
     expect $'out 1\nout 2\nout 3' "$("$davit" logs c1 2>/dev/null)"
     expect $'err 1\nerr 2\nerr 3' "$("$davit" logs c1 2>&1 >/dev/null)"
