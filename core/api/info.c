@@ -211,6 +211,8 @@ static void put_runtime(json_object *obj, struct dv_engine *engine)
     put_commit(obj, "RuncCommit");
     put_commit(obj, "InitCommit");
     json_object_array_add(security, json_object_new_string("name=seccomp,profile=builtin"));
+    if (!dv_empty(engine->config.userns_remap))
+        json_object_array_add(security, json_object_new_string("name=userns"));
     if (dv_cgroups_mode(engine->cgroups) == DV_CGROUP_V2)
         json_object_array_add(security, json_object_new_string("name=cgroupns"));
     dv_put(obj, "SecurityOptions", security);

@@ -271,9 +271,10 @@ static int read_created(struct start *s, struct dv_error *err)
     while (dv_msg_next(&answer.msg, &pos, &f))
         if (f.tag == DV_ST_WARNING && dv_field_str(&f, &text, err) == 0)
             dv_log_warn(NULL, "container %s: %s", s->c->id, text);
-    if (s->sandbox.netns_fd < 0)
-        s->sandbox.netns_fd = dv_packet_take_fd(&answer, 0);
-    return 0;
+    if (s->sandbox.netns_fd >= 0)
+        return 0;
+    s->sandbox.netns_fd = dv_packet_take_fd(&answer, 0); /* none where the init joined another's */
+    return s->sandbox.netns_fd < 0 ? 0 : dv_sandbox_adopt(&s->sandbox, err);
 }
 
 static int go(struct start *s, struct dv_error *err)

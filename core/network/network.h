@@ -53,6 +53,9 @@ struct dv_sandbox {
                         * a namespace that came from elsewhere (user namespace, running shim) */
 };
 DV_CHECK int dv_sandbox_get(struct dv_net *net, struct dv_sandbox *ret, struct dv_error *err);
+/* Make SB, a new namespace that was made elsewhere (with its user namespace, in the shim), what
+ * dv_sandbox_get() gives: lo up, IPv6 off on interfaces to come, its rtnetlink socket. */
+DV_CHECK int dv_sandbox_adopt(struct dv_sandbox *sb, struct dv_error *err);
 void dv_sandbox_done(struct dv_sandbox *sb);
 
 struct dv_endpoint_view {

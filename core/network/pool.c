@@ -57,12 +57,29 @@ struct making {
     struct dv_sandbox sandbox;
     struct dv_error err;
     int netns_fd; /* to enter; -1 = make a new one */
+    bool is_new;  /* what is entered has lo alone, which is down */
 };
+
+/* A socket in this thread's new namespace, whose lo comes up with it. */
+static int furnish(struct dv_error *err)
+{
+    dv_autoclose int rtnl_fd = dv_rtnl_open(err);
+
+    if (rtnl_fd < 0)
+        return rtnl_fd;
+    if (dv_rtnl_up(rtnl_fd, 1 /* lo */, err) < 0)
+        return dv_wrap(err, "loopback");
+    /* Docker's default where a network has no IPv6, and a fifth of the cost of each interface.
+     * Only interfaces made from now on: lo keeps ::1. Where /proc/sys is read-only or IPv6 is off
+     * it does not matter. */
+    (void)!dv_write_file_at(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    return dv_take_fd(rtnl_fd);
+}
 
 static void make_here(struct making *m)
 {
     struct dv_sandbox sandbox = { -1, -1 };
-    dv_autoclose int netns_fd = -1, rtnl_fd = -1;
+    dv_autoclose int netns_fd = -1;
 
     if (unshare(CLONE_NEWNET) < 0) {
         (void)dv_fail_errno(&m->err, DV_E_INTERNAL, "make network namespace");
@@ -73,19 +90,10 @@ static void make_here(struct making *m)
         (void)dv_fail_errno(&m->err, DV_E_INTERNAL, "open /proc/thread-self/ns/net");
         return;
     }
-    rtnl_fd = dv_rtnl_open(&m->err);
-    if (rtnl_fd < 0)
+    sandbox.rtnl_fd = furnish(&m->err);
+    if (sandbox.rtnl_fd < 0)
         return;
-    if (dv_rtnl_up(rtnl_fd, 1 /* lo */, &m->err) < 0) {
-        (void)dv_wrap(&m->err, "loopback");
-        return;
-    }
-    /* Docker's default where a network has no IPv6, and a fifth of the cost of each interface.
-     * Only interfaces made from now on: lo keeps ::1. Where /proc/sys is read-only or IPv6 is off
-     * it does not matter. */
-    (void)!dv_write_file_at(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
     sandbox.netns_fd = dv_take_fd(netns_fd);
-    sandbox.rtnl_fd = dv_take_fd(rtnl_fd);
     m->sandbox = sandbox;
 }
 
@@ -102,7 +110,7 @@ static void *enter_thread(void *arg)
     if (setns(m->netns_fd, CLONE_NEWNET) < 0)
         (void)dv_fail_errno(&m->err, DV_E_INTERNAL, "enter network namespace");
     else
-        m->sandbox.rtnl_fd = dv_rtnl_open(&m->err);
+        m->sandbox.rtnl_fd = m->is_new ? furnish(&m->err) : dv_rtnl_open(&m->err);
     return NULL;
 }
 
@@ -123,9 +131,9 @@ int dv_netns_make(struct dv_sandbox *ret, struct dv_error *err)
     return 0;
 }
 
-int dv_netns_rtnl(int netns_fd, struct dv_error *err)
+static int enter(int netns_fd, bool is_new, struct dv_error *err)
 {
-    struct making m = { .sandbox = { -1, -1 }, .netns_fd = netns_fd };
+    struct making m = { .sandbox = { -1, -1 }, .netns_fd = netns_fd, .is_new = is_new };
     pthread_t thread;
     int r = start_thread(&thread, enter_thread, &m, err);
 
@@ -137,6 +145,22 @@ int dv_netns_rtnl(int netns_fd, struct dv_error *err)
         return -err->code;
     }
     return m.sandbox.rtnl_fd;
+}
+
+int dv_netns_rtnl(int netns_fd, struct dv_error *err)
+{
+    return enter(netns_fd, /* is_new */ false, err);
+}
+
+int dv_sandbox_adopt(struct dv_sandbox *sb, struct dv_error *err)
+{
+    int fd = enter(sb->netns_fd, /* is_new */ true, err);
+
+    if (fd < 0)
+        return fd;
+    dv_close(sb->rtnl_fd);
+    sb->rtnl_fd = fd;
+    return 0;
 }
 
 /* Under the lock, which is dropped while the namespace is made. */
