@@ -65,12 +65,16 @@ static bool is_plain_tmpfs(const struct dv_container_view *view, const char *tar
 static json_object *mount_json(const struct dv_mount_point *m)
 {
     json_object *obj = json_object_new_object();
-    bool bind = dv_streq(m->type, "bind");
+    bool bind = dv_streq(m->type, "bind"), volume = dv_streq(m->type, "volume");
 
     dv_put_str(obj, "Type", m->type);
-    dv_put_str(obj, "Source", bind ? m->source : "");
+    if (volume)
+        dv_put_str(obj, "Name", m->name);
+    dv_put_str(obj, "Source", bind || volume ? m->source : "");
     dv_put_str(obj, "Destination", m->target);
-    dv_put_str(obj, "Mode", bind && m->read_only ? "ro" : "");
+    if (volume)
+        dv_put_str(obj, "Driver", m->driver);
+    dv_put_str(obj, "Mode", m->mode);
     dv_put_bool(obj, "RW", !m->read_only);
     dv_put_str(obj, "Propagation", !bind ? "" : dv_empty(m->propagation) ? "rprivate"
                                                                          : m->propagation);

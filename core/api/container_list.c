@@ -197,7 +197,9 @@ static bool passes_volume(const struct listing *l, const struct dv_container_vie
         return true;
     for (size_t i = 0; v->config && i < v->config->n_mounts; i++)
         if (dv_filter_exact(&l->filters, "volume", v->config->mounts[i].target) ||
-            dv_filter_exact(&l->filters, "volume", v->config->mounts[i].source))
+            dv_filter_exact(&l->filters, "volume", v->config->mounts[i].name
+                                                       ? v->config->mounts[i].name
+                                                       : v->config->mounts[i].source))
             return true;
     return false;
 }

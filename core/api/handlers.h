@@ -11,11 +11,16 @@ dv_handler_fn dv_api_container_create, dv_api_container_list, dv_api_container_i
     dv_api_container_start, dv_api_container_stop, dv_api_container_restart,
     dv_api_container_kill, dv_api_container_pause, dv_api_container_unpause,
     dv_api_container_rename, dv_api_container_resize, dv_api_container_remove;
+/* container_more.c */
+dv_handler_fn dv_api_container_top, dv_api_container_update, dv_api_container_prune;
 /* attach.c, wait.c, logs.c, exec.c */
 dv_handler_fn dv_api_container_attach, dv_api_container_wait, dv_api_container_logs,
     dv_api_exec_create, dv_api_exec_start, dv_api_exec_inspect, dv_api_exec_resize;
 /* images.c, image_load.c */
 dv_handler_fn dv_api_image_list, dv_api_image_inspect, dv_api_image_history, dv_api_image_tag,
     dv_api_image_remove, dv_api_image_create, dv_api_image_load;
+/* volumes.c */
+dv_handler_fn dv_api_volume_create, dv_api_volume_list, dv_api_volume_inspect,
+    dv_api_volume_remove, dv_api_volume_prune;
 /* networks.c */
 dv_handler_fn dv_api_network_list, dv_api_network_inspect;

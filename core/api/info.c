@@ -109,7 +109,7 @@ static void put_storage(json_object *obj, struct dv_engine *engine)
 static void put_plugins(json_object *obj, struct dv_engine *engine)
 {
     json_object *plugins = json_object_new_object(), *networks = json_object_new_array();
-    json_object *logs = json_object_new_array();
+    json_object *logs = json_object_new_array(), *volumes = json_object_new_array();
 
     for (size_t i = 0; i < dv_drivers_count(engine->drivers); i++) {
         struct dv_driver_info info = { 0 };
@@ -120,7 +120,8 @@ static void put_plugins(json_object *obj, struct dv_engine *engine)
     }
     json_object_array_add(logs, json_object_new_string("json-file"));
     json_object_array_add(logs, json_object_new_string("none"));
-    dv_put(plugins, "Volume", json_object_new_array());
+    json_object_array_add(volumes, json_object_new_string("local"));
+    dv_put(plugins, "Volume", volumes);
     dv_put(plugins, "Network", networks);
     dv_put(plugins, "Authorization", NULL);
     dv_put(plugins, "Log", logs);

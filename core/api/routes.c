@@ -27,7 +27,7 @@ const struct dv_api_route dv_routes[] = {
     /* container */
     { "POST", "/containers/create", dv_api_container_create, 0, DV_ROUTE_SLOW },
     { "GET", "/containers/json", dv_api_container_list, 0, 0 },
-    { "POST", "/containers/prune", NULL, 0, 0 },
+    { "POST", "/containers/prune", dv_api_container_prune, 0, DV_ROUTE_SLOW },
     { "GET", "/containers/{id}/archive", NULL, 0, 0 },
     { "HEAD", "/containers/{id}/archive", NULL, 0, 0 },
     { "PUT", "/containers/{id}/archive", NULL, 0, 0 },
@@ -45,9 +45,9 @@ const struct dv_api_route dv_routes[] = {
     { "POST", "/containers/{id}/start", dv_api_container_start, 0, 0 },
     { "GET", "/containers/{id}/stats", NULL, 0, 0 },
     { "POST", "/containers/{id}/stop", dv_api_container_stop, 0, DV_ROUTE_SLOW },
-    { "GET", "/containers/{id}/top", NULL, 0, 0 },
+    { "GET", "/containers/{id}/top", dv_api_container_top, 0, 0 },
     { "POST", "/containers/{id}/unpause", dv_api_container_unpause, 0, 0 },
-    { "POST", "/containers/{id}/update", NULL, 0, 0 },
+    { "POST", "/containers/{id}/update", dv_api_container_update, 0, 0 },
     { "POST", "/containers/{id}/wait", dv_api_container_wait, 0, 0 },
     { "DELETE", "/containers/{id}", dv_api_container_remove, 0, DV_ROUTE_SLOW },
     /* exec */
@@ -81,11 +81,11 @@ const struct dv_api_route dv_routes[] = {
     { "DELETE", "/networks/{id}", NULL, 0, 0 },
     { "GET", "/networks/{id}", dv_api_network_inspect, 0, 0 },
     /* volume */
-    { "GET", "/volumes", NULL, 0, 0 },
-    { "POST", "/volumes/create", NULL, 0, 0 },
-    { "POST", "/volumes/prune", NULL, 0, 0 },
-    { "DELETE", "/volumes/{name}", NULL, 0, 0 },
-    { "GET", "/volumes/{name}", NULL, 0, 0 },
+    { "GET", "/volumes", dv_api_volume_list, 0, 0 },
+    { "POST", "/volumes/create", dv_api_volume_create, 0, 0 },
+    { "POST", "/volumes/prune", dv_api_volume_prune, 0, DV_ROUTE_SLOW },
+    { "DELETE", "/volumes/{name}", dv_api_volume_remove, 0, 0 },
+    { "GET", "/volumes/{name}", dv_api_volume_inspect, 0, 0 },
     { "PUT", "/volumes/{name}", NULL, 42, 0 },
     /* swarm */
     { "GET", "/swarm", NULL, 0, DV_ROUTE_SWARM },

@@ -41,13 +41,8 @@ static void free_resources(struct dv_container_config *c)
 
 static void free_lists(struct dv_container_config *c)
 {
-    for (size_t i = 0; i < c->n_mounts; i++) {
-        free(c->mounts[i].type);
-        free(c->mounts[i].source);
-        free(c->mounts[i].target);
-        free(c->mounts[i].propagation);
-        free(c->mounts[i].tmpfs_options);
-    }
+    for (size_t i = 0; i < c->n_mounts; i++)
+        dv_mount_point_done(&c->mounts[i]);
     free(c->mounts);
     for (size_t i = 0; i < c->n_endpoints; i++) {
         free(c->endpoints[i].network);
@@ -523,7 +518,9 @@ static int build(json_object *body, bool check, struct dv_strv *warnings,
     if (r == 0)
         r = decode(doc, raw, err);
     if (r == 0)
-        r = dv_config_mounts(raw, check, err);
+        r = !check && json_object_object_get_ex(body, "MountPoints", NULL)
+                ? dv_config_points_load(raw, body, err)
+                : dv_config_mounts(raw, check, err);
     if (r == 0)
         r = make_documents(raw, doc, err);
     if (r == 0 && check)
@@ -600,5 +597,5 @@ char *dv_container_config_save(const struct dv_container_config *c)
                                endpoint_json(&c->endpoints[i]));
     json_object_object_add(networking, "EndpointsConfig", endpoints);
     json_object_object_add(doc, "NetworkingConfig", networking);
-    return dv_json_text(doc);
+    return dv_config_points_save(c, doc) < 0 ? NULL : dv_json_text(doc);
 }

@@ -18,15 +18,21 @@ struct dv_optv {
 };
 struct dv_mount_point {           /* HostConfig.Mounts[]; Binds and Tmpfs are turned into these too */
     char *type;                   /* "bind" "volume" "tmpfs" */
-    char *source, *target;
+    char *name, *driver;          /* of a volume; NULL or "": an anonymous one, the default driver */
+    char *source, *target;        /* source of a volume: its path on the host, once it is made */
+    char *mode;                   /* the third part of a bind ("ro,z"), which inspect shows */
     bool read_only;
     char *propagation;            /* "" or "rprivate" "rshared" ... */
     bool non_recursive;
     bool create_mountpoint;       /* Binds and BindOptions.CreateMountpoint: make a missing source */
     int64_t tmpfs_size;
-    uint32_t tmpfs_mode;          /* 0 = 1777 */
+    uint64_t tmpfs_mode;          /* 0 = 1777 */
     char *tmpfs_options;          /* of HostConfig.Tmpfs, comma-separated, or NULL */
+    bool no_copy;                 /* a volume that gets no files of the image */
+    char *subpath;                /* of a volume: this directory of it */
+    char *labels_json, *options_json; /* of a volume that is made for it; of the request only */
 };
+void dv_mount_point_done(struct dv_mount_point *m);
 struct dv_ulimit {
     char *name;
     int64_t soft, hard;
@@ -81,6 +87,9 @@ struct dv_container_config {
     /* HostConfig: the rest */
     struct dv_mount_point *mounts;           /* Binds, Mounts and Tmpfs together */
     size_t n_mounts;
+    bool mounts_settled;                     /* volumes are made and named: kept as they are */
+    struct dv_strv volumes_from;
+    char *volume_driver;
     char *log_type;                          /* "json-file" "none" */
     struct dv_json_map log_config;
     char *restart_name;                      /* "" "no" "always" ... */

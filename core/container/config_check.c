@@ -114,10 +114,6 @@ static int check_ports(const struct dv_container_config *c, struct dv_strv *warn
     if (c->publish_all_ports)
         return dv_fail(err, DV_E_UNSUPPORTED,
                        "HostConfig.PublishAllPorts: published ports are not supported yet");
-    if (c->volumes.n)
-        return dv_fail(err, DV_E_UNSUPPORTED,
-                       "Volumes: anonymous volumes are not supported yet: '%s'",
-                       c->volumes.items[0]);
     return 0;
 }
 

@@ -73,17 +73,17 @@ static const struct dv_config_field bind_fields[] = {
     ITEM("ReadOnlyForceRecursive", BOOL, dv_raw_mount, ro_force_recursive),
 };
 static const struct dv_config_field volume_driver_fields[] = {
-    SHOWN("Name", NULL),
-    SHOWN("Options", NULL),
+    ITEM("Name", STR, dv_raw_mount, driver),
+    ITEM("Options", RAW, dv_raw_mount, options),
 };
-/* A mount of type volume or image is refused as such, with all its options. */
 static const struct dv_config_field volume_fields[] = {
-    SHOWN("NoCopy", NULL),
-    SHOWN("Labels", NULL),
-    { .key = "DriverConfig", .shape = DV_SHAPE_OBJ, .rule = DV_RULE_SHOWN,
+    ITEM("NoCopy", BOOL, dv_raw_mount, no_copy),
+    ITEM("Labels", RAW, dv_raw_mount, labels),
+    { .key = "DriverConfig", .shape = DV_SHAPE_OBJ, .rule = DV_RULE_KEPT,
       .sub = volume_driver_fields, .n_sub = N(volume_driver_fields) },
-    SHOWN("Subpath", NULL),
+    ITEM("Subpath", STR, dv_raw_mount, subpath),
 };
+/* A mount of type image is refused as such, with all its options. */
 static const struct dv_config_field image_mount_fields[] = {
     SHOWN("Subpath", NULL),
 };
@@ -130,8 +130,8 @@ static const struct dv_config_field host_fields[] = {
     LATER_SUB("PortBindings", port_binding_fields, "{}", "published ports"),
     OBJ("RestartPolicy", restart_fields, "{\"Name\":\"no\",\"MaximumRetryCount\":0}"),
     KEPT("AutoRemove", BOOL, c.auto_remove, "false"),
-    LATER("VolumeDriver", "\"\"", "volume drivers"),
-    LATER("VolumesFrom", "null", "volumes of other containers"),
+    KEPT("VolumeDriver", STR, c.volume_driver, "\"\""),
+    KEPT("VolumesFrom", STRV, c.volumes_from, "null"),
     SHOWN("ConsoleSize", "[0,0]"),
     KEPT("Annotations", MAP, c.annotations, NULL),
     KEPT("CapAdd", STRV, c.cap_add, "null"),

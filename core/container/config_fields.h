@@ -38,7 +38,9 @@ struct dv_config_field {
 struct dv_raw_mount {
     char *type, *source, *target, *consistency;
     bool read_only;
-    char *propagation;
+    char *propagation, *driver, *subpath;
+    json_object *labels, *options;   /* of a volume */
+    bool no_copy;
     bool non_recursive, create_mountpoint, ro_non_recursive, ro_force_recursive;
     bool has_bind, has_volume, has_tmpfs, has_image;
     int64_t tmpfs_size;
@@ -76,3 +78,7 @@ int dv_config_check(const struct dv_config_raw *raw, struct dv_strv *warnings,
 /* Binds, Mounts and Tmpfs into raw->c.mounts. CHECK: refuse what is wrong (a request), else take it
  * as it is (the database). */
 int dv_config_mounts(struct dv_config_raw *raw, bool check, struct dv_error *err);
+
+/* ---- config_points.c: settled mounts, as the database has them ---- */
+int dv_config_points_save(const struct dv_container_config *c, json_object *doc); /* -1: no memory */
+int dv_config_points_load(struct dv_config_raw *raw, json_object *body, struct dv_error *err);

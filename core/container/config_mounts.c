@@ -89,13 +89,16 @@ static const struct {
     { "cached", WORD_CONSISTENCY }, { "delegated", WORD_CONSISTENCY },
 };
 
+/* One word of a bind's or a volume's third part. */
 static int bind_option(struct dv_mount_point *m, const char *word, unsigned *seen,
                        struct dv_error *err)
 {
     static const char bad[] = "invalid mode: ";
 
+    bool volume = dv_streq(m->type, "volume");
+
     if (is_propagation(word)) {
-        if (!dv_empty(m->propagation))
+        if (volume || !dv_empty(m->propagation))
             return dv_fail(err, DV_E_INVALID, "%s%s", bad, word);
         return set_text(&m->propagation, word, err);
     }
@@ -105,9 +108,10 @@ static int bind_option(struct dv_mount_point *m, const char *word, unsigned *see
 
         if (!dv_streq(word, bind_words[i].name))
             continue;
-        if (kind == WORD_COPY || (*seen & clash)) /* nocopy belongs to volumes */
+        if ((kind == WORD_COPY && !volume) || (*seen & clash))
             break;
         *seen |= kind;
+        m->no_copy = m->no_copy || kind == WORD_COPY;
         m->read_only = m->read_only || kind == WORD_RO;
         return 0;
     }
@@ -130,32 +134,41 @@ static int bind_options(struct dv_mount_point *m, const char *text, struct dv_er
     return 0;
 }
 
+/* "name:/path", or "/path" alone: a volume. The name is checked where the volume is made. */
+static int set_volume(struct dv_mount_point *m, const char *name, struct dv_error *err)
+{
+    int r = set_text(&m->type, "volume", err);
+
+    if (r == 0)
+        r = set_text(&m->name, name, err);
+    return r < 0 ? r : set_text(&m->source, "", err);
+}
+
+static int set_bind(struct dv_mount_point *m, const char *source, struct dv_error *err)
+{
+    m->create_mountpoint = true;
+    m->source = clean_path(source);
+    return m->source ? set_text(&m->type, "bind", err) : no_memory(err);
+}
+
 static int add_bind(struct dv_mount_point *m, const char *spec, bool check, struct dv_error *err)
 {
     dv_autostrv parts = { 0 };
+    const char *source, *target;
     int r;
 
     if (dv_strv_split(&parts, spec, ':') < 0)
         return no_memory(err);
     if (parts.n > 3 || parts.n == 0 || !*parts.items[parts.n - 1] || !*parts.items[0])
         return dv_fail(err, DV_E_INVALID, "invalid volume specification: '%s'", spec);
-    if (parts.n == 1)
-        return dv_fail(err, DV_E_UNSUPPORTED,
-                       "HostConfig.Binds: anonymous volumes are not supported yet: '%s'", spec);
-    if (*parts.items[0] != '/')
-        return dv_fail(err, DV_E_UNSUPPORTED,
-                       "HostConfig.Binds: named volumes are not supported yet: '%s'; give an "
-                       "absolute path of the host instead of '%s'", spec, parts.items[0]);
-    m->create_mountpoint = true;
-    r = set_text(&m->type, "bind", err);
+    source = parts.n > 1 ? parts.items[0] : "";
+    target = parts.items[parts.n > 1];
+    r = *source == '/' ? set_bind(m, source, err) : set_volume(m, source, err);
     if (r == 0)
-        r = set_target(m, parts.items[1], check, spec, err);
-    if (r < 0)
-        return r;
-    m->source = clean_path(parts.items[0]);
-    if (!m->source)
-        return no_memory(err);
-    return parts.n == 3 ? bind_options(m, parts.items[2], err) : 0;
+        r = set_target(m, target, check, spec, err);
+    if (r == 0 && parts.n == 3)
+        r = set_text(&m->mode, parts.items[2], err);
+    return r == 0 && parts.n == 3 ? bind_options(m, parts.items[2], err) : r;
 }
 
 /* ---- Tmpfs: target -> mount(8) options ---- */
@@ -275,6 +288,22 @@ static int check_tmpfs(const struct dv_raw_mount *in, struct dv_error *err)
     return 0;
 }
 
+static int check_volume(const struct dv_raw_mount *in, struct dv_error *err)
+{
+    if (in->has_bind)
+        return bad_mount(in, err, "field BindOptions must not be specified");
+    if (in->has_tmpfs)
+        return bad_mount(in, err, "field TmpfsOptions must not be specified");
+    if (in->has_image)
+        return bad_mount(in, err, "field ImageOptions must not be specified");
+    if (dv_empty(in->source) && in->read_only)
+        return bad_mount(in, err, "must not set ReadOnly mode when using anonymous volumes");
+    if (!dv_empty(in->subpath))
+        return dv_fail(err, DV_E_UNSUPPORTED, "HostConfig.Mounts: VolumeOptions.Subpath is not "
+                       "supported yet (target '%s')", in->target);
+    return 0;
+}
+
 static int check_later(const struct dv_raw_mount *in, struct dv_error *err)
 {
     return dv_fail(err, DV_E_UNSUPPORTED,
@@ -287,7 +316,7 @@ static const struct {
     const char *name;
     int (*check)(const struct dv_raw_mount *in, struct dv_error *err);
 } mount_types[] = {
-    { "bind", check_bind }, { "tmpfs", check_tmpfs },   { "volume", check_later },
+    { "bind", check_bind }, { "tmpfs", check_tmpfs },   { "volume", check_volume },
     { "image", check_later }, { "cluster", check_later },
 };
 
@@ -334,6 +363,38 @@ static int tmpfs_options_text(json_object *list, char **ret, struct dv_error *er
     return 0;
 }
 
+/* An object as text; NULL where there is none. */
+static int keep_object(char **to, json_object *value, const char *field, struct dv_error *err)
+{
+    if (!value)
+        return 0;
+    if (!json_object_is_type(value, json_type_object))
+        return dv_fail(err, DV_E_INVALID, "VolumeOptions.%s: expected object", field);
+    json_object_object_foreach(value, key, item) {
+        if (!json_object_is_type(item, json_type_string))
+            return dv_fail(err, DV_E_INVALID, "VolumeOptions.%s.%s: expected string", field, key);
+    }
+    *to = dv_json_text(value);
+    return *to ? 0 : no_memory(err);
+}
+
+static int add_volume_options(struct dv_mount_point *m, const struct dv_raw_mount *in,
+                              struct dv_error *err)
+{
+    int r = set_text(&m->name, in->source ? in->source : "", err);
+
+    if (r == 0)
+        r = set_text(&m->source, "", err);
+    if (r == 0 && !dv_empty(in->driver))
+        r = set_text(&m->driver, in->driver, err);
+    if (r == 0)
+        r = keep_object(&m->labels_json, in->labels, "Labels", err);
+    if (r == 0)
+        r = keep_object(&m->options_json, in->options, "DriverConfig.Options", err);
+    m->no_copy = in->no_copy;
+    return r;
+}
+
 static int add_mount(struct dv_mount_point *m, const struct dv_raw_mount *in, bool check,
                      struct dv_error *err)
 {
@@ -353,8 +414,10 @@ static int add_mount(struct dv_mount_point *m, const struct dv_raw_mount *in, bo
     m->non_recursive = in->non_recursive;
     m->create_mountpoint = in->create_mountpoint;
     m->tmpfs_size = in->tmpfs_size;
-    m->tmpfs_mode = (uint32_t)in->tmpfs_mode;
-    if (!dv_empty(in->propagation))
+    m->tmpfs_mode = in->tmpfs_mode;
+    if (in->type && dv_streq(in->type, "volume"))
+        r = add_volume_options(m, in, err);
+    if (r == 0 && !dv_empty(in->propagation))
         r = set_text(&m->propagation, in->propagation, err);
     if (r == 0 && tmpfs && in->tmpfs_options) {
         r = tmpfs_options_text(in->tmpfs_options, &m->tmpfs_options, err);

@@ -12,6 +12,7 @@
 #include "core/container/internal.h"
 #include "core/container/names.h"
 #include "core/container/test_hooks.h"
+#include "core/container/volumes.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 #include "core/network/network.h"
@@ -85,6 +86,11 @@ static void undo_directory(void *arg)
 
     if (dv_remove_tree(c->cs->dirs_fd, c->id, &err) < 0)
         dv_log_warn(NULL, "container %s: remove its directory: %s", c->id, err.msg);
+}
+
+static void undo_volumes(void *arg)
+{
+    dv_container_volumes_undo(arg);
 }
 
 static void undo_endpoints(void *arg)
@@ -229,6 +235,16 @@ static int build(struct dv_container *c, const struct dv_image *image, const cha
     dv_undo_push(&undo, undo_workspace, c);
     dv_test_point("create-workspace");
 
+    dv_undo_push(&undo, undo_volumes, c);
+    r = dv_container_volumes_make(c, err);
+    if (r < 0)
+        return r;
+    dv_test_point("create-volumes");
+    r = dv_container_volumes_fill(c, err);
+    if (r < 0)
+        return r;
+    dv_test_point("create-filled");
+
     dv_undo_push(&undo, undo_endpoints, c);
     r = make_endpoints(c, err);
     if (r < 0)
@@ -300,10 +316,7 @@ static int warn_of_image(const struct dv_image *image, struct dv_strv *warnings,
 {
     int r = 0;
 
-    if (image->volumes.n)
-        r = dv_strv_add(warnings, "The image declares VOLUMEs; anonymous volumes are not supported "
-                                  "yet, so their files go into the container's own layer.");
-    if (r == 0 && image->healthcheck_json)
+    if (image->healthcheck_json)
         r = dv_strv_add(warnings,
                         "The image declares a HEALTHCHECK; health checks are not supported yet.");
     return r < 0 ? dv_fail(err, DV_E_NO_MEMORY, "create a container") : 0;

@@ -10,6 +10,7 @@
 #include "core/container/internal.h"
 #include "core/container/restart.h"
 #include "core/container/test_hooks.h"
+#include "core/container/volumes.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 #include "core/network/network.h"
@@ -197,6 +198,7 @@ static void settle(void *arg)
         dv_test_point("exit-recorded");
         release(c);
         tell_exit(c, &job->exit);
+        dv_container_volumes_emit(c, "unmount");
         end(job, wake(c));
         dv_test_point("exit-settled");
     }

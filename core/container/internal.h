@@ -61,6 +61,7 @@ struct dv_container {
     char *name;                      /* changes under cs->lock too, and by the operation's owner only */
     enum dv_status status;
     bool removed;                    /* row is gone */
+    bool remove_volumes;             /* the operation's owner's: anonymous volumes go with it */
     bool published;                  /* under cs->lock instead: its creation is through */
     int64_t pid, exit_code, restart_count;
     uint64_t start_time, started_ns, finished_ns;
@@ -98,6 +99,7 @@ struct dv_containers {
     size_t n, cap;
     struct dv_watch *inotify_watch;  /* loop thread */
     struct dv_shim *watched_shims;   /* loop thread */
+    struct dv_child *children;       /* loop thread */
     int inotify_fd;
     uint64_t follow_rounds;          /* loop thread */
 };
@@ -151,7 +153,7 @@ int dv_shim_new(struct dv_container *c, int fd, uint64_t generation, struct dv_s
                 struct dv_error *err);
 void dv_shim_watch(struct dv_shim *shim);
 void dv_shim_abandon(struct dv_shim *shim);
-/* At the close, in the loop's thread: let go of all connections; their containers go on. */
+/* At the close, in the loop's thread: let go of all connections and processes; containers go on. */
 void dv_shims_leave(struct dv_containers *cs);
 /* A request on an adopted connection, from a request thread. Descriptors are borrowed. */
 int dv_shim_request(struct dv_container *c, struct dv_msg_writer *w, const int *fds, size_t n_fds,

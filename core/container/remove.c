@@ -11,6 +11,7 @@
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
+#include "core/volume/volume.h"
 
 enum { REMOVE_TRIES = 5 };           /* against somebody who starts it again and again */
 
@@ -58,7 +59,7 @@ void dv_container_clean_kernel(struct dv_container *c)
     dv_jobs_add(c->cs->janitor, clean_kernel, dv_container_ref(c));
 }
 
-static int delete_rows(struct dv_container *c, struct dv_error *err)
+static int delete_rows(struct dv_container *c, struct dv_strv *gone_volumes, struct dv_error *err)
 {
     struct dv_db *db = c->cs->engine->db;
     /* What a user was told exists is durable; a --rm container was never promised. */
@@ -67,6 +68,9 @@ static int delete_rows(struct dv_container *c, struct dv_error *err)
     if (r < 0)
         return r;
     r = dv_container_row_delete(c, err);
+    if (r == 0)
+        r = dv_volumes_release(c->cs->engine->volumes, c->id, c->auto_remove || c->remove_volumes,
+                               gone_volumes, err);
     if (r == 0)
         r = dv_db_exec(db, err, "DELETE FROM intents WHERE object = ?", "s", c->id);
     if (r == 0)
@@ -91,13 +95,15 @@ int dv_container_erase(struct dv_container *c, struct dv_error *err)
 {
     struct dv_containers *cs = c->cs;
     struct dv_error ignored = { 0 };
+    dv_autostrv gone_volumes = { 0 };
     int r;
 
     dv_test_point("rm-begun");
-    r = delete_rows(c, err);
+    r = delete_rows(c, &gone_volumes, err);
     if (r < 0)
         return dv_wrap(err, "remove container %s", c->id);
     dv_test_point("rm-rows");
+    dv_volumes_discard(cs->engine->volumes, &gone_volumes);
     remove_endpoints(c);
     if (dv_workspace_remove(cs->engine->images, c->storage_driver, c->id, &ignored) < 0)
         dv_log_warn(NULL, "container %s: remove its layer: %s", c->id, ignored.msg);
@@ -138,7 +144,7 @@ static int check_removable(struct dv_container *c, bool force, bool *ret_up, str
 }
 
 /* One try; 1: somebody started it between our kill and our removal. */
-static int try_remove(struct dv_container *c, bool force, struct dv_error *err)
+static int try_remove(struct dv_container *c, bool force, bool volumes, struct dv_error *err)
 {
     bool up, killed;
     int r = check_removable(c, force, &up, err);
@@ -160,6 +166,7 @@ static int try_remove(struct dv_container *c, bool force, struct dv_error *err)
     if (r < 0)
         return r;
     r = check_removable(c, false, &up, err);
+    c->remove_volumes = volumes;
     if (r == 0)
         r = dv_container_erase(c, err);
     dv_op_end(c);
@@ -170,11 +177,10 @@ int dv_container_remove(struct dv_container *c, bool force, bool volumes, struct
 {
     int r;
 
-    (void)volumes; /* anonymous volumes are not built yet: create refuses them */
-    r = try_remove(c, force, err);
+    r = try_remove(c, force, volumes, err);
     for (int i = 1; r == 1 && i < REMOVE_TRIES; i++) {
         dv_error_clear(err);
-        r = try_remove(c, force, err);
+        r = try_remove(c, force, volumes, err);
     }
     return r == 1 ? -err->code : r;
 }

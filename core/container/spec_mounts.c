@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/container/spec_parts.h"
 #include "core/daemon/engine.h"
+#include "core/volume/volume.h"
 
 struct fixed_mount {
     const char *destination, *type, *source, *options; /* options: comma-separated */
@@ -161,6 +162,21 @@ static int add_bind(struct dv_spec *spec, const struct dv_mount_point *mp, struc
     return 0;
 }
 
+/* Its files belong to the container's own ids, as a layer's do: with a user namespace they are seen
+ * through its maps, and one volume serves containers with and without. */
+static int add_volume(const struct dv_container *c, struct dv_spec *spec,
+                      const struct dv_mount_point *mp, struct dv_error *err)
+{
+    dv_autofree char *source = dv_volume_path(c->cs->engine->volumes, mp->name);
+    struct dv_spec_mount *m = source ? add(spec, mp->target, "bind", source) : NULL;
+
+    if (!m || dv_strv_split(&m->options, "bind,rprivate", ',') < 0 ||
+        (spec->n_uid_maps && dv_strv_add(&m->options, "idmap") < 0) ||
+        (mp->read_only && dv_strv_add(&m->options, "ro") < 0))
+        return dv_fail(err, DV_E_NO_MEMORY, "describe the mounts");
+    return 0;
+}
+
 static int add_tmpfs(struct dv_spec *spec, const struct dv_mount_point *mp, struct dv_error *err)
 {
     struct dv_spec_mount *m = add(spec, mp->target, "tmpfs", "tmpfs");
@@ -174,7 +190,7 @@ static int add_tmpfs(struct dv_spec *spec, const struct dv_mount_point *mp, stru
         r = dv_strv_add(&m->options, text);
     }
     if (r == 0 && mp->tmpfs_mode) {
-        snprintf(text, sizeof(text), "mode=%o", mp->tmpfs_mode);
+        snprintf(text, sizeof(text), "mode=%o", (unsigned)mp->tmpfs_mode);
         r = dv_strv_add(&m->options, text);
     }
     if (r == 0 && mp->read_only)
@@ -204,9 +220,9 @@ static int by_depth(const void *a, const void *b)
 }
 
 /* Parents before children, so that none hides another. */
-static int add_users(const struct dv_container_config *config, struct dv_spec *spec,
-                     struct dv_error *err)
+static int add_users(const struct dv_container *c, struct dv_spec *spec, struct dv_error *err)
 {
+    const struct dv_container_config *config = c->config;
     const struct dv_mount_point **sorted = calloc(config->n_mounts + 1, sizeof(*sorted));
     int r = 0;
 
@@ -220,6 +236,8 @@ static int add_users(const struct dv_container_config *config, struct dv_spec *s
             r = add_bind(spec, sorted[i], err);
         else if (dv_streq(sorted[i]->type, "tmpfs"))
             r = add_tmpfs(spec, sorted[i], err);
+        else if (dv_streq(sorted[i]->type, "volume"))
+            r = add_volume(c, spec, sorted[i], err);
         else
             r = dv_fail(err, DV_E_UNSUPPORTED, "mount type '%s' is not supported yet",
                         sorted[i]->type);
@@ -236,6 +254,6 @@ int dv_spec_mounts(struct dv_container *c, const struct dv_spec_joins *joins, st
     if (r == 0)
         r = add_etc(c, spec, err);
     if (r == 0)
-        r = add_users(c->config, spec, err);
+        r = add_users(c, spec, err);
     return r;
 }

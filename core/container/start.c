@@ -12,6 +12,7 @@
 #include "core/container/internal.h"
 #include "core/container/restart.h"
 #include "core/container/test_hooks.h"
+#include "core/container/volumes.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 #include "core/network/network.h"
@@ -517,6 +518,7 @@ static int run_start(struct dv_container *c, bool *erase, struct dv_error *err)
         start_done(&s);
         return -err->code;
     }
+    dv_container_volumes_emit(c, "mount");
     dv_container_emit(c, "start", NULL); /* before its end can be told */
     dv_shim_watch(s.connection);
     start_done(&s);

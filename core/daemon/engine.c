@@ -23,6 +23,7 @@
 #include "core/plugin/drivers.h"
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
+#include "core/volume/volume.h"
 
 static int open_directory(const char *path, mode_t mode, int *ret, struct dv_error *err)
 {
@@ -266,6 +267,24 @@ static int open_images(struct dv_engine *engine, struct dv_error *err)
     return dv_images_open(&config, &engine->images, err);
 }
 
+static void on_volume_event(void *arg, const char *action, const char *name)
+{
+    struct dv_engine *engine = arg;
+
+    dv_events_emit(engine->events, "volume", action, name,
+                   (const char *const[]){ "driver", "local", NULL });
+}
+
+static int open_volumes(struct dv_engine *engine, struct dv_error *err)
+{
+    const struct dv_volumes_config config = {
+        .root_fd = engine->root_fd, .root = engine->config.root, .db = engine->db,
+        .event = on_volume_event, .event_arg = engine,
+    };
+
+    return dv_volumes_open(&config, &engine->volumes, err);
+}
+
 int dv_engine_open(struct dv_config *config, struct dv_engine *engine, struct dv_error *err)
 {
     int r;
@@ -296,6 +315,8 @@ int dv_engine_open(struct dv_config *config, struct dv_engine *engine, struct dv
     if (r == 0)
         r = open_images(engine, err);
     if (r == 0)
+        r = open_volumes(engine, err);
+    if (r == 0)
         r = dv_containers_open(engine, &engine->containers, err);
     return r;
 }
@@ -319,6 +340,7 @@ void dv_engine_close(struct dv_engine *engine)
     dv_containers_close(engine->containers);
     if (atomic_load(&engine->leave_kernel) && engine->net && engine->cgroups)
         leave_kernel(engine);
+    dv_volumes_close(engine->volumes);
     dv_images_close(engine->images);
     dv_net_close(engine->net);
     dv_events_close(engine->events);

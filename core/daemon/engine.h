@@ -16,6 +16,7 @@ struct dv_events;
 struct dv_images;
 struct dv_loop;
 struct dv_net;
+struct dv_volumes;
 
 /* What config file and command line say; immutable after start. */
 struct dv_engine_config {
@@ -36,6 +37,7 @@ struct dv_engine {
     struct dv_cgroups *cgroups;
     struct dv_net *net;
     struct dv_images *images;
+    struct dv_volumes *volumes;
     struct dv_containers *containers;
     struct dv_events *events;
     int root_fd, run_fd, lock_fd, favordynmods_fd, signal_fd;

@@ -108,6 +108,19 @@ struct dv_spec_rootfs;
 DV_CHECK int dv_workspace_activate(struct dv_images *images, const char *driver,
                                    const char *workspace_id, struct dv_spec_rootfs **ret,
                                    size_t *ret_n, struct dv_error *err);
+/* The same without a writable layer: for who only reads. */
+DV_CHECK int dv_workspace_describe(struct dv_images *images, const char *driver,
+                                   const char *workspace_id, struct dv_spec_rootfs **ret,
+                                   size_t *ret_n, struct dv_error *err);
+/* Copy what the container's root has at each PATH into the empty directory FD, by a davit-worker; a
+ * PATH that is not there is left out. The caller holds the lease. INVALID: a PATH is a file. */
+struct dv_copy_up {
+    const char *path;
+    int fd;
+};
+DV_CHECK int dv_workspace_copy_up(struct dv_images *images, const char *driver,
+                                  const char *workspace_id, const struct dv_copy_up *items,
+                                  size_t n, struct dv_error *err);
 void dv_workspace_deactivate(struct dv_images *images, const char *driver,
                              const char *workspace_id);
 DV_CHECK int dv_workspace_remove(struct dv_images *images, const char *driver,

@@ -85,6 +85,8 @@ struct dv_image_job_spec {
     dv_job_fill *fill;               /* the job's own fields */
     const void *arg;
     int body_fd, cancel_fd;          /* -1: none */
+    const int *fds;                  /* in place of BODY_FD: sent with the job, borrowed */
+    size_t n_fds;
     struct dv_driver *driver;        /* where layers go */
     dv_image_message_fn *message;    /* or NULL */
     void *message_arg;

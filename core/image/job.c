@@ -79,7 +79,9 @@ static int send_job(struct dv_images *images, const struct dv_image_job_spec *sp
         spec->fill(&w, spec->arg);
     r = dv_msg_end(&w, err);
     if (r == 0)
-        r = dv_sock_send(worker->sock_fd, &w, &spec->body_fd, spec->body_fd >= 0 ? 1 : 0, err);
+        r = spec->n_fds ? dv_sock_send(worker->sock_fd, &w, spec->fds, spec->n_fds, err)
+                        : dv_sock_send(worker->sock_fd, &w, &spec->body_fd,
+                                       spec->body_fd >= 0 ? 1 : 0, err);
     dv_msg_done(&w);
     return r;
 }

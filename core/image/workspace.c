@@ -268,9 +268,9 @@ static int copy_mounts(const struct dv_mounts *mounts, struct dv_spec_rootfs **r
     return 0;
 }
 
-int dv_workspace_activate(struct dv_images *images, const char *driver_name,
-                          const char *workspace_id, struct dv_spec_rootfs **ret, size_t *ret_n,
-                          struct dv_error *err)
+static int activate(struct dv_images *images, const char *driver_name, const char *workspace_id,
+                    bool read_only, struct dv_spec_rootfs **ret, size_t *ret_n,
+                    struct dv_error *err)
 {
     struct dv_mounts mounts = { .struct_size = sizeof(mounts) };
     const struct dv_storage_ops *ops;
@@ -284,14 +284,27 @@ int dv_workspace_activate(struct dv_images *images, const char *driver_name,
         return r;
     ops = driver->ops;
     dv_call_init(&call, driver, err);
-    r = dv_call_result(&call, ops->activate(driver->self, &call, workspace_id, /* read_only */ 0,
-                                            &mounts));
+    r = dv_call_result(&call, ops->activate(driver->self, &call, workspace_id, read_only, &mounts));
     if (r < 0)
         return dv_wrap(err, "use workspace %.12s", workspace_id);
     if (close_descriptors(&mounts))
         return dv_fail(err, DV_E_UNSUPPORTED, "storage driver '%s' describes its mounts by "
                        "descriptors, which davit cannot pass on yet", driver_name);
     return copy_mounts(&mounts, ret, ret_n, err);
+}
+
+int dv_workspace_activate(struct dv_images *images, const char *driver_name,
+                          const char *workspace_id, struct dv_spec_rootfs **ret, size_t *ret_n,
+                          struct dv_error *err)
+{
+    return activate(images, driver_name, workspace_id, /* read_only */ false, ret, ret_n, err);
+}
+
+int dv_workspace_describe(struct dv_images *images, const char *driver_name,
+                          const char *workspace_id, struct dv_spec_rootfs **ret, size_t *ret_n,
+                          struct dv_error *err)
+{
+    return activate(images, driver_name, workspace_id, /* read_only */ true, ret, ret_n, err);
 }
 
 void dv_workspace_deactivate(struct dv_images *images, const char *driver_name,

@@ -445,3 +445,8 @@ int dv_rootfs_build(const struct dv_spec *spec, enum dv_rootfs_way way, int user
     *ret = b.ret;
     return 0;
 }
+
+int dv_runtime_rootfs(const struct dv_spec *spec, int *ret, struct dv_error *err)
+{
+    return dv_rootfs_build(spec, DV_ROOTFS_ANY, /* userns_fd */ -1, ret, err);
+}

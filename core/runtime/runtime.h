@@ -30,6 +30,9 @@ struct dv_init {
 };
 void dv_init_done(struct dv_init *init); /* closes descriptors; kills nothing */
 
+/* SPEC's root file system alone, mounted nowhere: *RET is its root, as its user sees it without a user
+ * namespace. */
+DV_CHECK int dv_runtime_rootfs(const struct dv_spec *spec, int *ret, struct dv_error *err);
 /* Step one. On failure nothing is left: no process, no mount. Warnings about what the host lacks
  * (for example a rlimit that may not be raised) are added to WARNINGS, one sentence each. */
 DV_CHECK int dv_runtime_create(const struct dv_spec *spec, const struct dv_runtime_fds *fds,

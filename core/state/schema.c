@@ -65,7 +65,20 @@ static const char version_1[] =
     "CREATE UNIQUE INDEX endpoint_address ON endpoints (network_id, ip) WHERE ip <> '';"
     "CREATE INDEX endpoint_container ON endpoints (container_id);";
 
+/* Version 2: core/volume. A use is a container that has the volume; it is there before the container
+ * is recorded, so one without a container is what a kill left of a creation. */
+static const char version_2[] =
+    "CREATE TABLE volumes ("
+    " name TEXT PRIMARY KEY, driver TEXT NOT NULL, created_ns INTEGER NOT NULL,"
+    " labels_json TEXT NOT NULL, options_json TEXT NOT NULL, anonymous INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE TABLE volume_uses ("
+    " volume TEXT NOT NULL REFERENCES volumes(name), container_id TEXT NOT NULL,"
+    " PRIMARY KEY (volume, container_id)) WITHOUT ROWID;"
+    "CREATE INDEX volume_uses_container ON volume_uses (container_id);";
+
 const struct dv_migration dv_migrations[] = {
     { 1, 1, version_1 },
+    { 2, 2, version_2 },
 };
 const size_t dv_n_migrations = N(dv_migrations);

@@ -11,13 +11,17 @@ struct dv_job {
     struct dv_packet *packet;        /* the DV_W_JOB message */
     struct dv_driver *driver;        /* registry transport, where the job has one */
     struct dv_spool_list *spooled;   /* files that the driver was given */
+    int root_fd;                     /* copy-up: the root to copy from, -1 = none */
     char answer[DV_DIGEST_BYTES];    /* DIGEST of the result; "" for none */
 };
 struct dv_job_kind {
     const char *name;
     bool needs_driver;               /* DV_WT_PLUGIN_DIR and DV_WT_TRANSPORT */
     int (*run)(struct dv_job *job, struct dv_error *err);
+    int (*open)(struct dv_job *job, struct dv_error *err); /* or NULL: before the sandbox */
 };
+int dv_job_copy_up_open(struct dv_job *job, struct dv_error *err);
+int dv_job_copy_up(struct dv_job *job, struct dv_error *err);
 int dv_job_load(struct dv_job *job, struct dv_error *err);
 int dv_job_import(struct dv_job *job, struct dv_error *err);
 int dv_job_unpack(struct dv_job *job, struct dv_error *err);

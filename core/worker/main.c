@@ -25,9 +25,10 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void)
 #endif
 
 static const struct dv_job_kind kinds[] = {
-    { "import", false, dv_job_import },
-    { "load", true, dv_job_load },
-    { "unpack", false, dv_job_unpack },
+    { "copy-up", false, dv_job_copy_up, dv_job_copy_up_open },
+    { "import", false, dv_job_import, NULL },
+    { "load", true, dv_job_load, NULL },
+    { "unpack", false, dv_job_unpack, NULL },
 };
 
 static const struct dv_job_kind *find_kind(const char *name)
@@ -79,6 +80,8 @@ static int run(struct dv_job *job, struct dv_error *err)
                        "davit-worker must be of one version", name);
     if (kind->needs_driver)
         r = open_driver(job, err);
+    if (r == 0 && kind->open)
+        r = kind->open(job, err);
     r = r < 0 ? r : dv_sandbox_enter(0, err);
     return r < 0 ? r : kind->run(job, err);
 }
@@ -86,7 +89,7 @@ static int run(struct dv_job *job, struct dv_error *err)
 int main(int argc, char **argv)
 {
     dv_autopacket packet = { 0 };
-    struct dv_job job = { .packet = &packet };
+    struct dv_job job = { .packet = &packet, .root_fd = -1 };
     struct dv_error err = { 0 };
     int r;
 

@@ -60,6 +60,8 @@ enum dv_worker_tag {
     DV_WT_COMMENT,       /* str */
     DV_WT_PLATFORM,      /* str "os/arch[/variant]" */
     DV_WT_IMPORT_NAME,   /* str: the reference that an imported image gets */
+    DV_WT_SPEC,          /* group: a root file system, as core/runtime/spec_msg.h encodes it */
+    DV_WT_TARGET,        /* str, repeated: a path in it */
 };
 
 /* Document of DV_W_IMAGE. */
@@ -75,7 +77,9 @@ enum dv_worker_doc_tag {
 /* Inside DV_WD_LAYER: DV_WT_DIFF_ID, DV_WT_CHAIN, DV_WT_DIGEST (blob), DV_WT_MEDIA_TYPE, DV_WT_SIZE
  * (bytes unpacked). */
 
-/* Jobs. Descriptors of DV_W_JOB: load and import: the body; seccomp and unpack: none.
+/* Jobs. Descriptors of DV_W_JOB: load and import: the body; copy-up: a directory for each TARGET;
+ * seccomp and unpack: none.
+ *   copy-up SPEC TARGET... (what a root file system has there, into the directories)
  *   load    PLUGIN_DIR TRANSPORT
  *   import  CHANGE... COMMENT PLATFORM IMPORT_NAME
  *   unpack  LAYER... (blobs that the store has, into the chosen storage driver) */

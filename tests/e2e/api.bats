@@ -141,7 +141,7 @@ $1"; }
     api POST /containers/create '{"Image":"busybox","NoSuchKey":{"a":[1]},"HostConfig":{"Nothing":1,"Links":null,"Devices":[],"PidMode":""}}'
     expect 201 "$code"
     expect "[]" "$(jq -c .Warnings "$T/body")"
-    answers_with 501 VolumesFrom POST /containers/create '{"Image":"busybox","HostConfig":{"VolumesFrom":["x"]}}'
+    answers_with 501 Links POST /containers/create '{"Image":"busybox","HostConfig":{"Links":["x:y"]}}'
     answers_with 400 '[Nn]o command specified' POST /containers/create '{"Image":"busybox","Cmd":[],"Entrypoint":[""]}'
 }
 

@@ -164,6 +164,28 @@ int dv_container_stop(struct dv_container *c, int signal, int64_t timeout_s, str
     pthread_mutex_unlock(&fake.mutex);
     return 0;
 }
+int dv_container_update(struct dv_container *c, json_object *body, struct dv_strv *warnings,
+                        struct dv_error *err)
+{
+    (void)c;
+    (void)body;
+    (void)warnings;
+    (void)err;
+    return 0;
+}
+int dv_container_top(struct dv_container *c, const char *ps_args, struct dv_top *ret,
+                     struct dv_error *err)
+{
+    (void)c;
+    (void)ps_args;
+    (void)err;
+    *ret = (struct dv_top){ 0 };
+    return 0;
+}
+void dv_top_done(struct dv_top *top)
+{
+    (void)top;
+}
 int dv_container_restart(struct dv_container *c, int signal, int64_t timeout_s,
                          struct dv_error *err)
 {
@@ -353,6 +375,15 @@ int dv_events_subscribe(struct dv_events *events, uint64_t since_ns, dv_event_fn
     *ret = NULL;
     fn(arg, &event);
     return 0;
+}
+void dv_events_emit(struct dv_events *events, const char *type, const char *action,
+                    const char *actor_id, const char *const *attrs)
+{
+    (void)events;
+    (void)type;
+    (void)action;
+    (void)actor_id;
+    (void)attrs;
 }
 void dv_events_unsubscribe(struct dv_subscriber *subscriber)
 {

@@ -156,8 +156,8 @@ static void answers_what_it_does_not_have(void **state)
     assert_has(ask(GET("/v1.99/version")),
                "client version 1.99 is too new. Maximum supported API version is 1.51");
     assert_has(ask(GET("/v1.12/version")), "client version 1.12 is too old.");
-    assert_has(ask(POST("/volumes/create")), "501 Not Implemented");
-    assert_has(ask(POST("/volumes/create")), "POST /volumes/create is not supported yet");
+    assert_has(ask(POST("/networks/prune")), "501 Not Implemented");
+    assert_has(ask(POST("/networks/prune")), "POST /networks/prune is not supported yet");
     assert_has(ask(GET("/swarm")), "503 Service Unavailable");
     assert_has(ask(GET("/containers/nobody/json")), "No such container: nobody");
 }
