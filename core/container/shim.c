@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -49,13 +50,84 @@ void dv_shim_unref(struct dv_shim *shim)
     free(shim);
 }
 
+/* ---- the process: a child of ours, unless we were restarted meanwhile ---- */
+
+struct dv_child {
+    struct dv_child *next, **at;     /* cs->children */
+    struct dv_containers *cs;
+    pid_t pid;
+    int pidfd;
+    struct dv_watch *watch;
+};
+
+static void child_free(struct dv_child *child)
+{
+    if (child->at) {
+        *child->at = child->next;
+        if (child->next)
+            child->next->at = child->at;
+    }
+    dv_watch_remove(child->watch);
+    dv_close(child->pidfd);
+    free(child);
+}
+
+/* Nobody else waits for it. What its end means is told by its connection. */
+static void on_child_end(void *data, uint32_t events)
+{
+    struct dv_child *child = data;
+    siginfo_t info = { 0 };
+
+    (void)events;
+    if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
+        return;
+    if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
+        dv_log_warn(NULL, "davit-shim %d was ended by signal %d", (int)child->pid, info.si_status);
+    child_free(child);
+}
+
+static void watch_child(void *data)
+{
+    struct dv_child *child = data;
+    struct dv_containers *cs = child->cs;
+    struct dv_error err = { 0 };
+
+    if (dv_loop_add(cs->engine->loop, child->pidfd, EPOLLIN, on_child_end, child, &child->watch,
+                    &err) < 0) {
+        dv_log_error(NULL, "wait for davit-shim %d: %s", (int)child->pid, err.msg);
+        child_free(child);
+        return;
+    }
+    child->at = &cs->children;
+    child->next = cs->children;
+    if (child->next)
+        child->next->at = &child->next;
+    cs->children = child;
+}
+
+static int spawn_child(struct dv_containers *cs, const struct dv_spawn *spawn, pid_t *ret,
+                       struct dv_error *err)
+{
+    struct dv_child *child = calloc(1, sizeof(*child));
+
+    if (!child)
+        return dv_fail(err, DV_E_NO_MEMORY, "start davit-shim");
+    child->cs = cs;
+    if (dv_spawn(spawn, &child->pid, &child->pidfd, err) < 0) {
+        free(child);
+        return -err->code;
+    }
+    *ret = child->pid;
+    dv_loop_post(cs->engine->loop, watch_child, child);
+    return 0;
+}
+
 int dv_shim_spawn(struct dv_containers *cs, struct dv_shim_start *ret, struct dv_error *err)
 {
     char *const argv[] = { "davit-shim", NULL };
     int pair[2], fds[4] = { -1, -1, STDERR_FILENO, -1 };
     struct dv_spawn spawn = { .path = cs->shim_path, .argv = argv, .fds = fds, .n_fds = N(fds),
                               .new_session = 1 };
-    dv_autoclose int pidfd = -1;
     struct timeval limit = { .tv_sec = ANSWER_S };
     int r;
 
@@ -63,7 +135,7 @@ int dv_shim_spawn(struct dv_containers *cs, struct dv_shim_start *ret, struct dv
     if (r < 0)
         return r;
     fds[3] = pair[1];
-    r = dv_spawn(&spawn, &ret->pid, &pidfd, err);
+    r = spawn_child(cs, &spawn, &ret->pid, err);
     dv_close(pair[1]);
     if (r < 0) {
         dv_close(pair[0]);
@@ -245,6 +317,8 @@ void dv_shims_leave(struct dv_containers *cs)
 {
     while (cs->watched_shims)
         unwatch(cs->watched_shims);
+    while (cs->children)
+        child_free(cs->children);
 }
 
 int dv_shim_new(struct dv_container *c, int fd, uint64_t generation, struct dv_shim **ret,

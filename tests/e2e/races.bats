@@ -58,6 +58,15 @@ at_once() {
     "$davit" rm -f life
 }
 
+@test "shims that ended are waited for" {
+    local i
+    for i in 1 2 3; do "$davit" run --rm busybox true; done
+    run -127 "$davit" run --rm busybox /nonexistent
+    no_zombies() { ! grep -qs '^State:.*Z' $(children); }
+    children() { sed 's|\([0-9]*\) *|/proc/\1/status |g' /proc/$(cat "$T/davitd.pid")/task/*/children; }
+    wait_for no_zombies
+}
+
 @test "a container and the one that joins its IPC share memory files" {
     "$davit" run -d --name donor --ipc shareable busybox sleep 1000
     "$davit" exec donor sh -c 'echo from donor > /dev/shm/x'
