@@ -72,6 +72,20 @@ DV_CHECK int dv_container_remove(struct dv_container *c, bool force, bool volume
 DV_CHECK int dv_container_rename(struct dv_container *c, const char *name, struct dv_error *err);
 DV_CHECK int dv_container_resize(struct dv_container *c, unsigned rows, unsigned cols,
                                  struct dv_error *err);
+/* BODY: ContainerUpdate of the Engine API. INVALID, CONFLICT by Docker's rules; then nothing has
+ * changed. WARNINGS is appended to. */
+DV_CHECK int dv_container_update(struct dv_container *c, json_object *body, struct dv_strv *warnings,
+                                 struct dv_error *err);
+/* Its processes as `ps PS_ARGS` prints them, by pid. CONFLICT unless it runs; INVALID for arguments
+ * that davit does not know. */
+struct dv_top {
+    struct dv_strv titles;
+    struct dv_strv *rows;                     /* n, each of as many cells */
+    size_t n;
+};
+void dv_top_done(struct dv_top *top);
+DV_CHECK int dv_container_top(struct dv_container *c, const char *ps_args, struct dv_top *ret,
+                              struct dv_error *err);
 
 /* Hand a client's socket to the container: FD is taken on success (the HTTP answer was sent before
  * the call is made and bytes read past the request are in EARLY). The shim speaks to it from then on;

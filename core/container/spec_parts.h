@@ -19,5 +19,8 @@ int dv_spec_paths_and_devices(struct dv_container *c, struct dv_spec *spec, stru
 int dv_spec_rlimits(const struct dv_container_config *config, struct dv_spec_process *p,
                     struct dv_error *err);
 /* spec_resources.c */
+/* The limits alone; RES is freed as a part of its spec. */
+int dv_spec_limits(const struct dv_container_config *config, struct dv_spec_resources *res,
+                   struct dv_error *err);
 int dv_spec_resources(struct dv_container *c, struct dv_spec *spec, struct dv_strv *warnings,
                       struct dv_error *err);

@@ -78,16 +78,20 @@ static int build_cpu(const struct dv_container_config *config, struct dv_spec_re
     return 0;
 }
 
-int dv_spec_resources(struct dv_container *c, struct dv_spec *spec, struct dv_strv *warnings,
-                      struct dv_error *err)
+int dv_spec_limits(const struct dv_container_config *config, struct dv_spec_resources *res,
+                   struct dv_error *err)
 {
-    const struct dv_container_config *config = c->config;
-    struct dv_spec_resources *res = &spec->resources;
     int r;
 
-    (void)warnings;
     build_memory(config, res);
     res->pids_limit = config->pids_limit;
     r = build_cpu(config, res, err);
     return r < 0 ? r : build_blkio(config, res, err);
+}
+
+int dv_spec_resources(struct dv_container *c, struct dv_spec *spec, struct dv_strv *warnings,
+                      struct dv_error *err)
+{
+    (void)warnings;
+    return dv_spec_limits(c->config, &spec->resources, err);
 }

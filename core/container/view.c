@@ -65,8 +65,7 @@ static int look_fixed(const struct dv_container *c, struct dv_container_view *v)
         v->log_path = dv_strdup("");
     v->config = c->config;
     /* Copies: json-c's reference counts are not atomic, and these are read in many threads. */
-    if (json_object_deep_copy(c->config->config_json, &v->config_json, NULL) < 0 ||
-        json_object_deep_copy(c->config->host_config_json, &v->host_config_json, NULL) < 0)
+    if (json_object_deep_copy(c->config->config_json, &v->config_json, NULL) < 0)
         return -1;
     v->tty = c->config->tty;
     v->open_stdin = c->config->open_stdin;
@@ -82,6 +81,9 @@ int dv_container_look(struct dv_container *c, struct dv_container_view *ret, str
     int r = look_fixed(c, ret);
 
     dv_lock_take(&c->lock);
+    /* Under the lock, since an update replaces it. */
+    if (r == 0)
+        r = json_object_deep_copy(c->config->host_config_json, &ret->host_config_json, NULL);
     ret->name = dv_strdup(c->name);
     ret->error = dv_strdup(c->error ? c->error : "");
     ret->started_ns = c->started_ns;
