@@ -14,6 +14,9 @@
 #define DOCUMENT_FORMAT                                                                            \
     { .name = "format", .letter = 'f', .type = DV_CLI_STR,                                         \
       .help = "Format of the output:\n'json':     JSON\n'TEMPLATE': by this template" }
+#define DOCUMENT_FORMAT_ONLY                                                                       \
+    { .name = "format", .type = DV_CLI_STR,                                                        \
+      .help = "Format of the output:\n'json':     JSON\n'TEMPLATE': by this template" }
 #define FILTER(letter_)                                                                            \
     { .name = "filter", .letter = letter_, .type = DV_CLI_LIST, .word = "filter",                  \
       .help = "Only what fits the condition (name=value)", .check = dv_check_filter }
@@ -30,6 +33,16 @@ static const struct dv_cli_option attach_options[] = {
     DETACH_KEYS,
     BOOL("no-stdin", 0, "Do not attach STDIN"),
     SIG_PROXY,
+};
+static const struct dv_cli_option container_prune_options[] = {
+    FILTER(0),
+    BOOL("force", 'f', "Do not ask"),
+};
+static const struct dv_cli_option events_options[] = {
+    FILTER('f'),
+    DOCUMENT_FORMAT_ONLY,
+    STR("since", 0, "Begin at a time (2013-01-02T13:23:37Z) or a span ago (42m)"),
+    STR("until", 0, "End at a time (2013-01-02T13:23:37Z) or a span ago (42m)"),
 };
 static const struct dv_cli_option exec_options[] = {
     BOOL("detach", 'd', "Run in the background"),
@@ -147,6 +160,34 @@ static const struct dv_cli_option start_options[] = {
     { .name = "sig-proxy", .type = DV_CLI_BOOL, .flags = DV_CLI_HIDDEN, .fallback = "true" },
 };
 
+static const struct dv_cli_option system_prune_options[] = {
+    BOOL("all", 'a', "Remove all unused images, not only dangling ones"),
+    FILTER(0),
+    BOOL("force", 'f', "Do not ask"),
+    BOOL("volumes", 0, "Remove anonymous volumes too"),
+};
+static const struct dv_cli_option update_options[] = {
+    { .name = "blkio-weight", .type = DV_CLI_UINT16,
+      .help = "Block IO weight, 10 to 1000, or 0 for none" },
+    { .name = "cpu-period", .type = DV_CLI_INT, .help = "CPU period of CFS in microseconds" },
+    { .name = "cpu-quota", .type = DV_CLI_INT, .help = "CPU quota of CFS in microseconds" },
+    { .name = "cpu-rt-period", .type = DV_CLI_INT,
+      .help = "Period of the real-time scheduler in microseconds" },
+    { .name = "cpu-rt-runtime", .type = DV_CLI_INT,
+      .help = "CPU time in each real-time period in microseconds" },
+    { .name = "cpu-shares", .letter = 'c', .type = DV_CLI_INT,
+      .help = "CPU shares (relative weight)" },
+    { .name = "cpus", .type = DV_CLI_DECIMAL, .help = "Number of CPUs" },
+    STR("cpuset-cpus", 0, "CPUs to run on (0-3, 0,1)"),
+    STR("cpuset-mems", 0, "Memory nodes to use (0-3, 0,1)"),
+    { .name = "memory", .letter = 'm', .type = DV_CLI_BYTES, .help = "Memory limit" },
+    { .name = "memory-reservation", .type = DV_CLI_BYTES, .help = "Soft memory limit" },
+    { .name = "memory-swap", .type = DV_CLI_SWAP,
+      .help = "Limit of memory and swap together, -1 for no limit" },
+    { .name = "pids-limit", .type = DV_CLI_INT, .help = "Limit of processes, -1 for none" },
+    STR("restart", 0, "Restart policy once the container exits"),
+};
+
 #define OPTIONS(table) .options = table, .n_options = N(table)
 #define CREATE_OPTIONS .more = dv_create_options, .n_more = DV_N_CREATE_OPTIONS
 #define EACH "CONTAINER [CONTAINER...]"
@@ -172,6 +213,8 @@ const struct dv_cli_command dv_cli_commands[] = {
       .run = dv_cmd_ps, OPTIONS(ps_options), .help = "List containers" },
     { .paths = "container pause, pause", .args = EACH, .min_args = 1, .max_args = -1,
       .run = dv_cmd_pause, .help = "Pause all processes of containers" },
+    { .paths = "container prune", .args = "[OPTIONS]", .run = dv_cmd_container_prune,
+      OPTIONS(container_prune_options), .help = "Remove all stopped containers" },
     { .paths = "container rename, rename", .args = "CONTAINER NEW_NAME", .min_args = 2,
       .max_args = 2, .run = dv_cmd_rename, .help = "Rename a container" },
     { .paths = "container restart, restart", .args = "[OPTIONS] " EACH, .min_args = 1,
@@ -186,8 +229,14 @@ const struct dv_cli_command dv_cli_commands[] = {
       .run = dv_cmd_start, OPTIONS(start_options), .help = "Start stopped containers" },
     { .paths = "container stop, stop", .args = "[OPTIONS] " EACH, .min_args = 1, .max_args = -1,
       .run = dv_cmd_stop, OPTIONS(stop_options), .help = "Stop running containers" },
+    { .paths = "container top, top", .args = "CONTAINER [ps OPTIONS]", .min_args = 1,
+      .max_args = -1, .args_begin = true, .run = dv_cmd_top,
+      .help = "Show the processes of a container" },
     { .paths = "container unpause, unpause", .args = EACH, .min_args = 1, .max_args = -1,
       .run = dv_cmd_unpause, .help = "Let paused containers go on" },
+    { .paths = "container update, update", .args = "[OPTIONS] " EACH, .min_args = 1,
+      .max_args = -1, .run = dv_cmd_update, OPTIONS(update_options),
+      .help = "Change the limits and the restart policy of containers" },
     { .paths = "container wait, wait", .args = EACH, .min_args = 1, .max_args = -1,
       .run = dv_cmd_wait, .help = "Wait until containers stop, then print their exit codes" },
     { .paths = "image import, import", .args = "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
@@ -211,8 +260,12 @@ const struct dv_cli_command dv_cli_commands[] = {
       .run = dv_cmd_inspect, OPTIONS(inspect_options), .help = "Show all about objects" },
     { .paths = "plugin ls, plugin list", .args = "[OPTIONS]", .run = dv_cmd_plugin_ls,
       OPTIONS(plugin_ls_options), .help = "List the daemon's drivers and their state" },
+    { .paths = "system events, events", .args = "[OPTIONS]", .run = dv_cmd_events,
+      OPTIONS(events_options), .help = "Show what happens on the daemon, as it happens" },
     { .paths = "system info, info", .args = "[OPTIONS]", .run = dv_cmd_info,
       OPTIONS(document_options), .help = "Show information about the daemon and its host" },
+    { .paths = "system prune", .args = "[OPTIONS]", .run = dv_cmd_system_prune,
+      OPTIONS(system_prune_options), .help = "Remove what nobody uses" },
     { .paths = "system shutdown", .args = "[OPTIONS]", .run = dv_cmd_shutdown,
       OPTIONS(shutdown_options), .help = "Stop all containers, then the daemon" },
     { .paths = "version", .args = "[OPTIONS]", .run = dv_cmd_version, OPTIONS(document_options),
@@ -230,12 +283,11 @@ const size_t dv_cli_n_groups = N(dv_cli_groups);
 
 const char *const dv_cli_later[] = {
     "build", "builder", "buildx", "checkpoint", "commit", "compose", "config", "container commit",
-    "container cp", "container diff", "container export", "container port", "container prune",
-    "container stats", "container top", "container update", "context", "cp", "diff", "events",
-    "export", "history", "image build", "image history", "image prune", "image push", "image save",
-    "login", "logout", "manifest", "network", "node", "plugin create", "plugin disable",
-    "plugin enable", "plugin inspect", "plugin install", "plugin push", "plugin rm", "plugin set",
-    "plugin upgrade", "port", "push", "save", "search", "secret", "service", "stack", "stats",
-    "swarm", "system df", "system events", "system prune", "top", "trust", "update", "volume",
+    "container cp", "container diff", "container export", "container port", "container stats",
+    "context", "cp", "diff", "export", "history", "image build", "image history", "image prune",
+    "image push", "image save", "login", "logout", "manifest", "network", "node", "plugin create",
+    "plugin disable", "plugin enable", "plugin inspect", "plugin install", "plugin push",
+    "plugin rm", "plugin set", "plugin upgrade", "port", "push", "save", "search", "secret",
+    "service", "stack", "stats", "swarm", "system df", "trust", "volume",
     NULL,
 };

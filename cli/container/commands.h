@@ -18,7 +18,9 @@ int dv_cmd_rm(struct dv_cli_call *call);
 int dv_cmd_run(struct dv_cli_call *call);
 int dv_cmd_start(struct dv_cli_call *call);
 int dv_cmd_stop(struct dv_cli_call *call);
+int dv_cmd_top(struct dv_cli_call *call);
 int dv_cmd_unpause(struct dv_cli_call *call);
+int dv_cmd_update(struct dv_cli_call *call);
 int dv_cmd_wait(struct dv_cli_call *call);
 
 /* Shared by them (util of this folder). */

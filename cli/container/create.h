@@ -36,6 +36,8 @@ json_object *dv_device_value(const char *value, const char *key);
 /* Fields of one line of comma-separated values; a field may be "quoted". */
 DV_CHECK int dv_csv_fields(const char *line, struct dv_strv *ret, struct dv_error *err);
 bool dv_is_ip(const char *text);
+/* "on-failure:3" */
+DV_CHECK int dv_restart_policy_json(const char *value, json_object **ret, struct dv_error *err);
 /* /DIR/NAME of a path that begins with "." ; others as they are. Caller frees. */
 char *dv_absolute_path(const char *path);
 

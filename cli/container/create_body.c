@@ -531,27 +531,36 @@ static int put_ulimits(const struct dv_cli_call *call, json_object *host, struct
     return 0;
 }
 
-/* "on-failure:3" */
-static int put_restart(const struct dv_cli_call *call, json_object *host, struct dv_error *err)
+int dv_restart_policy_json(const char *value, json_object **ret, struct dv_error *err)
 {
-    const char *value = dv_cli_str(call, "restart");
     size_t n = strcspn(value, ":");
     dv_autofree char *name = dv_xstrndup(value, n);
-    json_object *policy = dv_jobj();
     int64_t count = 0;
 
-    dv_jset(host, "RestartPolicy", policy);
     if (value[n] && n == 0)
         return dv_fail(err, DV_E_INVALID,
                        "invalid restart policy format: no policy provided before colon");
     if (value[n] && dv_parse_i64(value + n + 1, INT32_MIN, INT32_MAX, &count) < 0)
         return dv_fail(err, DV_E_INVALID, "invalid restart policy format: maximum retry count "
                        "must be an integer");
+    *ret = dv_jobj();
+    dv_jset_str(*ret, "Name", name);
+    dv_jset_int(*ret, "MaximumRetryCount", count);
+    return 0;
+}
+
+static int put_restart(const struct dv_cli_call *call, json_object *host, struct dv_error *err)
+{
+    json_object *policy = NULL;
+    const char *name;
+
+    if (dv_restart_policy_json(dv_cli_str(call, "restart"), &policy, err) < 0)
+        return -err->code;
+    dv_jset(host, "RestartPolicy", policy);
+    name = dv_jget_str(policy, "Name");
     if (dv_cli_on(call, "rm") && *name && !dv_streq(name, "no"))
         return dv_fail(err, DV_E_INVALID,
                        "conflicting options: cannot specify both --restart and --rm");
-    dv_jset_str(policy, "Name", name);
-    dv_jset_int(policy, "MaximumRetryCount", count);
     return 0;
 }
 

@@ -3,7 +3,10 @@
 
 #include "cli/command.h"
 
+int dv_cmd_container_prune(struct dv_cli_call *call);
+int dv_cmd_events(struct dv_cli_call *call);
 int dv_cmd_info(struct dv_cli_call *call);
 int dv_cmd_plugin_ls(struct dv_cli_call *call);
 int dv_cmd_shutdown(struct dv_cli_call *call);
+int dv_cmd_system_prune(struct dv_cli_call *call);
 int dv_cmd_version(struct dv_cli_call *call);
