@@ -5,6 +5,7 @@
 #include "cli/format/filters.h"
 #include "cli/image/commands.h"
 #include "cli/system/commands.h"
+#include "cli/volume/commands.h"
 
 #define FORMAT                                                                                     \
     { .name = "format", .type = DV_CLI_STR,                                                        \
@@ -85,7 +86,7 @@ static const struct dv_cli_option image_inspect_options[] = {
 static const struct dv_cli_option inspect_options[] = {
     DOCUMENT_FORMAT,
     BOOL("size", 's', "Show the sizes of a container"),
-    STR("type", 0, "Only objects of this type (container, image)"),
+    STR("type", 0, "Only objects of this type (container, image, volume)"),
 };
 static const struct dv_cli_option kill_options[] = {
     STR("signal", 's', "Signal to send (KILL if not given)"),
@@ -188,6 +189,38 @@ static const struct dv_cli_option update_options[] = {
     STR("restart", 0, "Restart policy once the container exits"),
 };
 
+static const struct dv_cli_option volume_create_options[] = {
+    LATER("availability", 0, DV_CLI_STR),
+    { .name = "driver", .letter = 'd', .type = DV_CLI_STR, .fallback = "local",
+      .help = "Volume driver" },
+    LATER("group", 0, DV_CLI_STR),
+    { .name = "label", .type = DV_CLI_LIST, .help = "Set metadata of the volume" },
+    LATER("limit-bytes", 0, DV_CLI_BYTES),
+    { .name = "name", .type = DV_CLI_STR, .flags = DV_CLI_HIDDEN },
+    { .name = "opt", .letter = 'o', .type = DV_CLI_MAP, .help = "Set options of the driver" },
+    LATER("required-bytes", 0, DV_CLI_BYTES),
+    LATER("scope", 0, DV_CLI_STR),
+    LATER("secret", 0, DV_CLI_MAP),
+    LATER("sharing", 0, DV_CLI_STR),
+    LATER("topology-preferred", 0, DV_CLI_LIST),
+    LATER("topology-required", 0, DV_CLI_LIST),
+    LATER("type", 0, DV_CLI_STR),
+};
+static const struct dv_cli_option volume_ls_options[] = {
+    LATER("cluster", 0, DV_CLI_BOOL),
+    FILTER('f'),
+    FORMAT,
+    BOOL("quiet", 'q', "Show volume names only"),
+};
+static const struct dv_cli_option volume_prune_options[] = {
+    BOOL("all", 'a', "Remove all unused volumes, not only anonymous ones"),
+    FILTER(0),
+    BOOL("force", 'f', "Do not ask"),
+};
+static const struct dv_cli_option volume_rm_options[] = {
+    BOOL("force", 'f', "No error where there is no such volume"),
+};
+
 #define OPTIONS(table) .options = table, .n_options = N(table)
 #define CREATE_OPTIONS .more = dv_create_options, .n_more = DV_N_CREATE_OPTIONS
 #define EACH "CONTAINER [CONTAINER...]"
@@ -270,6 +303,18 @@ const struct dv_cli_command dv_cli_commands[] = {
       OPTIONS(shutdown_options), .help = "Stop all containers, then the daemon" },
     { .paths = "version", .args = "[OPTIONS]", .run = dv_cmd_version, OPTIONS(document_options),
       .help = "Show the versions of davit and of the daemon" },
+    { .paths = "volume create", .args = "[OPTIONS] [VOLUME]", .max_args = 1,
+      .run = dv_cmd_volume_create, OPTIONS(volume_create_options), .help = "Create a volume" },
+    { .paths = "volume inspect", .args = "[OPTIONS] VOLUME [VOLUME...]", .min_args = 1,
+      .max_args = -1, .run = dv_cmd_volume_inspect, OPTIONS(document_options),
+      .help = "Show all about volumes" },
+    { .paths = "volume ls, volume list", .args = "[OPTIONS]", .run = dv_cmd_volume_ls,
+      OPTIONS(volume_ls_options), .help = "List volumes" },
+    { .paths = "volume prune", .args = "[OPTIONS]", .run = dv_cmd_volume_prune,
+      OPTIONS(volume_prune_options), .help = "Remove unused volumes" },
+    { .paths = "volume rm, volume remove", .args = "[OPTIONS] VOLUME [VOLUME...]", .min_args = 1,
+      .max_args = -1, .run = dv_cmd_volume_rm, OPTIONS(volume_rm_options),
+      .help = "Remove volumes" },
 };
 const size_t dv_cli_n_commands = N(dv_cli_commands);
 
@@ -278,6 +323,7 @@ const struct dv_cli_group dv_cli_groups[] = {
     { "image", "Manage images" },
     { "plugin", "Manage drivers" },
     { "system", "Manage the daemon" },
+    { "volume", "Manage volumes" },
 };
 const size_t dv_cli_n_groups = N(dv_cli_groups);
 

@@ -4,33 +4,43 @@
 #include "cli/format/json_text.h"
 #include "cli/image/commands.h"
 #include "cli/util.h"
+#include "cli/volume/commands.h"
 
-static int get(struct dv_client *client, const char *kind, const char *name, bool size,
+/* In the order in which a name is looked for. */
+static const struct kind {
+    const char *type, *path, *suffix;
+    bool has_size;
+} kinds[] = {
+    { "container", "/containers/", "/json", true },
+    { "image", "/images/", "/json", false },
+    { "volume", "/volumes/", "", false },
+};
+
+static int get(struct dv_client *client, const struct kind *kind, const char *name, bool size,
                json_object **ret, struct dv_error *err)
 {
     dv_autobuf target = DV_TEXT_INIT;
 
-    dv_xprintf(&target, "/%s/", kind);
+    dv_xput(&target, kind->path);
     dv_xput_path(&target, name);
-    dv_xput(&target, "/json");
-    dv_xput_query(&target, "size", size ? "1" : NULL);
+    dv_xput(&target, kind->suffix);
+    dv_xput_query(&target, "size", size && kind->has_size ? "1" : NULL);
     return dv_client_call(client, "GET", target.data, NULL, ret, err);
 }
 
-/* TYPE: "container", "image", or "" for whichever has that name. */
+/* TYPE: of the table, or "" for whichever has that name. */
 static int look_up(struct dv_cli_call *call, const char *type, const char *name,
                    json_object **ret, struct dv_error *err)
 {
     bool size = dv_cli_has(call, "size") && dv_cli_on(call, "size");
-    int r;
+    int r = -DV_E_NOT_FOUND;
 
-    if (!dv_streq(type, "image")) {
-        r = get(call->client, "containers", name, size, ret, err);
-        if (r != -DV_E_NOT_FOUND || *type)
-            return r;
+    for (size_t i = 0; i < N(kinds) && r == -DV_E_NOT_FOUND; i++) {
+        if (*type && !dv_streq(type, kinds[i].type))
+            continue;
+        dv_error_clear(err);
+        r = get(call->client, &kinds[i], name, size, ret, err);
     }
-    dv_error_clear(err);
-    r = get(call->client, "images", name, false, ret, err);
     if (r == -DV_E_NOT_FOUND && !*type)
         return dv_fail(err, DV_E_NOT_FOUND, "Error: No such object: %s", name);
     return r;
@@ -84,10 +94,13 @@ static int inspect_all(struct dv_cli_call *call, const char *type)
 int dv_cmd_inspect(struct dv_cli_call *call)
 {
     const char *type = dv_cli_str(call, "type");
+    bool known = !*type;
 
-    if (*type && !dv_streq(type, "container") && !dv_streq(type, "image")) {
-        fprintf(stderr, "unsupported: type \"%s\": must be one of \"container\", \"image\"\n",
-                type);
+    for (size_t i = 0; i < N(kinds); i++)
+        known = known || dv_streq(type, kinds[i].type);
+    if (!known) {
+        fprintf(stderr, "unsupported: type \"%s\": must be one of \"container\", \"image\", "
+                "\"volume\"\n", type);
         return DV_EXIT_USAGE;
     }
     return inspect_all(call, type);
@@ -96,6 +109,11 @@ int dv_cmd_inspect(struct dv_cli_call *call)
 int dv_cmd_container_inspect(struct dv_cli_call *call)
 {
     return inspect_all(call, "container");
+}
+
+int dv_cmd_volume_inspect(struct dv_cli_call *call)
+{
+    return inspect_all(call, "volume");
 }
 
 int dv_cmd_image_inspect(struct dv_cli_call *call)
