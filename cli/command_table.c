@@ -334,6 +334,6 @@ const char *const dv_cli_later[] = {
     "image push", "image save", "login", "logout", "manifest", "network", "node", "plugin create",
     "plugin disable", "plugin enable", "plugin inspect", "plugin install", "plugin push",
     "plugin rm", "plugin set", "plugin upgrade", "port", "push", "save", "search", "secret",
-    "service", "stack", "stats", "swarm", "system df", "trust", "volume",
+    "service", "stack", "stats", "swarm", "system df", "trust", "volume update",
     NULL,
 };
