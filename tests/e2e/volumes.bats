@@ -96,6 +96,8 @@ refused() { # TEXT COMMAND...
     refused 'get none: no such volume' "$davit" volume rm none
     "$davit" volume rm -f none
     refused '"a/b" includes invalid characters' "$davit" create -v a/b:/x busybox
+    refused 'VolumeOptions.Subpath is not supported yet' "$davit" create --mount type=volume,source=vv,target=/x,volume-subpath=y busybox
+    refused 'plugin "nfs" not found' "$davit" create --volume-driver nfs -v vv:/x busybox
     expect vol "$(volumes)"
 }
 
