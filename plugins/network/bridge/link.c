@@ -372,12 +372,21 @@ static int collect(const struct nl_link *link, void *arg)
     return 0;
 }
 
+/* On a busy host links come and go while they are listed, and the kernel says so: again. */
+enum { LIST_TRIES = 50 };
+
 int32_t bridge_sweep(struct bridge *b, struct dv_call *c)
 {
     struct orphans orphans = { .b = b };
     int32_t r = 0;
+    int listed = -1;
 
-    if (nl_each_link(b->nl_fd, collect, &orphans) < 0)
+    errno = EINTR;
+    for (int i = 0; i < LIST_TRIES && listed < 0 && errno == EINTR; i++) {
+        orphans.n = 0;
+        listed = nl_each_link(b->nl_fd, collect, &orphans);
+    }
+    if (listed < 0)
         r = bridge_fail(b, c, DV_E_INTERNAL, errno, "list interfaces");
     for (size_t i = 0; i < orphans.n && !r; i++)
         r = delete_index(b, c, &orphans.items[i]);

@@ -267,14 +267,36 @@ struct each {
     int result;
 };
 
-static int each_msg(const struct nlmsghdr *msg, void *data)
+static void each_msg(const struct nlmsghdr *msg, struct each *each)
 {
-    struct each *each = data;
     struct nl_link link;
 
     if (!each->result && parse_link(msg, &link))
         each->result = each->fn(&link, each->arg);
-    return MNL_CB_OK; /* the rest of the dump is read, or it would answer the next request */
+}
+
+/* One datagram of the dump, which is read to its end in any case, or it would answer the next
+ * request. 1: that was the end. TORN: links came or went meanwhile, some may be missing. */
+static int take_dump(const char *buf, ssize_t got, uint32_t seq, struct each *each, bool *torn)
+{
+    const struct nlmsghdr *msg = (const struct nlmsghdr *)(const void *)buf;
+    int left = (int)got;
+
+    for (; mnl_nlmsg_ok(msg, left); msg = mnl_nlmsg_next(msg, &left)) {
+        if (msg->nlmsg_seq != seq)
+            continue;
+        *torn |= (msg->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        if (msg->nlmsg_type == NLMSG_DONE)
+            return 1;
+        if (msg->nlmsg_type == NLMSG_ERROR) {
+            const struct nlmsgerr *error = mnl_nlmsg_get_payload(msg);
+
+            errno = -error->error;
+            return -1;
+        }
+        each_msg(msg, each);
+    }
+    return 0;
 }
 
 int nl_each_link(int fd, int (*fn)(const struct nl_link *link, void *arg), void *arg)
@@ -284,7 +306,8 @@ int nl_each_link(int fd, int (*fn)(const struct nl_link *link, void *arg), void 
     struct each each = { fn, arg, 0 };
     uint32_t seq = new_seq();
     struct nl_batch b;
-    int r = MNL_CB_OK;
+    bool torn = false;
+    int r = 0;
 
     nl_init(&b);
     nl_msg(&b, RTM_GETLINK, NLM_F_DUMP, &body, sizeof(body));
@@ -293,12 +316,16 @@ int nl_each_link(int fd, int (*fn)(const struct nl_link *link, void *arg), void 
     finish_msg(&b);
     if (send(fd, b.data, b.len, 0) < 0)
         return -1;
-    while (r > MNL_CB_STOP) {
+    while (r == 0) {
         ssize_t got = receive(fd, buf);
 
         if (got < 0)
             return -1;
-        r = mnl_cb_run(buf, (size_t)got, seq, 0, each_msg, &each);
+        r = take_dump(buf, got, seq, &each, &torn);
+    }
+    if (r > 0 && torn && !each.result) {
+        errno = EINTR;
+        return -1;
     }
     return r < 0 ? -1 : each.result;
 }

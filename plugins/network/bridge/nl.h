@@ -49,5 +49,6 @@ int nl_open(void);
 /* Send all, read all answers. 0, or -1 and errno where nothing could be sent or read at all. One
  * caller at a time. */
 int nl_run(int fd, struct nl_batch *b, struct nl_result *ret);
-/* FN for each link of the namespace; non-zero ends it and is returned. -1 and errno on failure. */
+/* FN for each link of the namespace; non-zero ends it and is returned. -1 and errno on failure;
+ * EINTR: links came or went meanwhile, and FN may have missed some. */
 int nl_each_link(int fd, int (*fn)(const struct nl_link *link, void *arg), void *arg);
