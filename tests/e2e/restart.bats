@@ -177,3 +177,21 @@ db.commit()"
     wait_for restarts_over loop 3
     is once exited
 }
+
+@test "a daemon killed at any step of a restart: the next one goes on with it" {
+    [ -n "$(strings -a "$DAVIT_BIN/davitd" | grep -m1 DAVIT_TEST_KILL)" ] || skip "built without test hooks"
+    local point n
+    for point in exit-told:2 exit-recorded:2 exit-settled:2 start-prepared:3 start-spawned:3 start-created:3 start-gone:3; do
+        kill_davitd TERM
+        DAVIT_TEST_KILL=$point start_davitd
+        "$davit" run -d --name loop --restart always busybox sh -c 'exit 3' >/dev/null
+        wait_for gone "$(cat "$T/davitd.pid")"
+        start_davitd
+        n=$(value loop '{{.RestartCount}}')
+        [ "$n" -ge 2 ]
+        wait_for restarts_over loop $((n + 2))
+        "$davit" rm -f loop >/dev/null
+    done
+    run "$davit" run --name once --restart on-failure:1 busybox sh -c 'echo hi; exit 3'
+    [ "$status $output" = "3 hi" ]
+}
