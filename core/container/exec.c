@@ -13,6 +13,7 @@
 
 /* Ended execs are kept for inspect until this many are there; the oldest that do not run go first. */
 enum { EXECS_KEPT = 256 };
+enum { START_WAIT_S = 2 };      /* a start that takes longer is looked at as it is */
 
 void dv_exec_config_done(struct dv_exec_config *config)
 {
@@ -156,6 +157,19 @@ static int look(struct dv_exec *e, struct dv_container *c, struct dv_exec_view *
     return v->user && dv_strv_copy(&v->cmd, &e->config.cmd) == 0 ? 0 : -1;
 }
 
+/* Under c->lock: the exec, whose start is not under way, or NULL. The shim tells the client of a
+ * start that failed before it tells us; who asks for the code when its stream has ended, as
+ * `docker exec` does, must find it. */
+static struct dv_exec *find_settled(struct dv_container *c, const char *id)
+{
+    uint64_t deadline = dv_mono_ns() + START_WAIT_S * UINT64_C(1000000000);
+    struct dv_exec *e = find_in(c, id);
+
+    while (e && e->claimed && dv_lock_wait(&c->lock, &c->changed, deadline) == 0)
+        e = find_in(c, id);
+    return e ? find_in(c, id) : NULL;
+}
+
 int dv_exec_look(struct dv_containers *cs, const char *exec_id, struct dv_exec_view *ret,
                  struct dv_error *err)
 {
@@ -166,7 +180,7 @@ int dv_exec_look(struct dv_containers *cs, const char *exec_id, struct dv_exec_v
     if (r < 0)
         return r;
     dv_lock_take(&c->lock);
-    e = find_in(c, exec_id);
+    e = find_settled(c, exec_id);
     if (!e)
         r = dv_fail(err, DV_E_NOT_FOUND, "No such exec instance: %s", exec_id);
     else if (look(e, c, ret) < 0)
@@ -278,6 +292,7 @@ static int start_in(struct dv_container *c, const char *exec_id, struct dv_attac
 
     dv_lock_take(&c->lock);
     e->claimed = false;
+    pthread_cond_broadcast(&c->changed);
     if (r < 0) {
         e->running = false;
         e->exit_code = code;

@@ -83,7 +83,11 @@ int dv_seccomp_default(const struct dv_engine_config *config, uint64_t caps, cha
     if (dir_fd < 0)
         return dv_fail_errno(err, DV_E_INTERNAL, "open %s", usual ? config->libexec_dir : cache);
     r = dv_read_file(dir_fd, name, FILTER_MAX_BYTES, ret, ret_bytes, err);
-    if (r != -DV_E_NOT_FOUND || usual)
+    if (r == -DV_E_NOT_FOUND && usual) /* not the container that is not there */
+        return dv_fail(err, DV_E_INTERNAL,
+                       "the seccomp filter %s/%s is missing: build or install davit wholly",
+                       config->libexec_dir, name);
+    if (r != -DV_E_NOT_FOUND)
         return r < 0 ? dv_wrap(err, "read the seccomp filter") : 0;
     dv_error_clear(err);
     return compile_into(program, caps & relevant_caps, dir_fd, name, ret, ret_bytes, err);
