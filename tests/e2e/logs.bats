@@ -7,6 +7,7 @@ setup_file() { engine_names; start_davitd; busybox_image; mkdir -m 0777 "$T/in";
 teardown_file() { stop_engine; }
 teardown() {
     local ids
+    rm -f "$T/in/go"
     ids=$("$davit" ps -aq)
     [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
 }
@@ -107,7 +108,6 @@ PY
     wait
     expect $'one\ntwo\nthrough\nthree' "$(cat "$T/all")"
     expect $'two\nthrough\nthree' "$(cat "$T/tail")"
-    rm "$T/in/go"
 }
 
 @test "follow goes on over a restart of the container" {
@@ -157,7 +157,6 @@ PY
     { echo go; seq 0 2999 | sed 's/^/line /'; } | cmp - "$T/follow"
     cut -d' ' -f2- "$T/follow2" | cmp - "$T/follow"
     "$davit" logs c1 | cmp - "$T/follow"
-    rm "$T/in/go"
 }
 
 @test "what --log-opt and --log-driver refuse" {
@@ -193,7 +192,6 @@ PY
     start_davitd
     wait_for ended c1
     { seq 0 999; echo through; seq 1000 1999; } | sed 's/^[0-9]/line &/' | cmp - <("$davit" logs c1)
-    rm "$T/in/go"
 }
 
 @test "the log of a container goes with it" {
