@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/loop.h"
+#include "core/container/container.h"
 #include "core/container/store.h"
 #include "core/daemon/config.h"
 #include "core/daemon/engine_open.h"
@@ -167,6 +168,17 @@ static void set_up_process(void)
 }
 
 /* *RET_IDLE: no thread uses the engine any more. */
+/* A start that came to nothing, and no container runs: then nothing of this instance need stay in the
+ * kernel (a second daemon with its own root, say, whose socket another one holds). */
+static void leave_if_unused(struct dv_engine *engine)
+{
+    struct dv_container_counts counts;
+
+    dv_containers_count(engine->containers, &counts);
+    if (counts.running + counts.paused == 0)
+        atomic_store(&engine->leave_kernel, true);
+}
+
 static int serve(struct dv_engine *engine, bool *ret_idle, struct dv_error *err)
 {
     struct dv_watch *watch = NULL;
@@ -175,8 +187,10 @@ static int serve(struct dv_engine *engine, bool *ret_idle, struct dv_error *err)
     size_t n = 0;
     int r = dv_listen(&engine->config.hosts, fds, &n, err);
 
-    if (r < 0)
+    if (r < 0) {
+        leave_if_unused(engine);
         return r;
+    }
     r = watch_signals(engine, &watch, err);
     if (r == 0) {
         r = dv_api_start(engine, fds, n, &api, err); /* takes them */

@@ -36,10 +36,14 @@ plugin_field() { "$davit" plugin ls --format '{{.Name}} {{.'"$2"'}}' | sed -n "s
 }
 
 @test "a second daemon on the same socket is refused" {
-    refused -H "unix://$T_RUN/davit.sock"
+    refused -H "unix://$T_RUN/davit.sock" --set network.bridge_name="${T_BRIDGE}b" \
+        --set network.nft_table="${T_TABLE}b" --set engine.cgroup_parent="${T_CGROUP}b"
     [ "$status" -ne 0 ] && [ "$status" -ne 124 ]
     expect_match 'another daemon answers there' "$output"
     answers
+    # It served nobody and ran nothing, so nothing of it stays in the kernel.
+    [ ! -d "/sys/class/net/${T_BRIDGE}b" ]
+    expect "" "$(find /sys/fs/cgroup -maxdepth 2 -name "${T_CGROUP#/}b")"
 }
 
 @test "an unknown key names the nearest known one, with file and line" {
