@@ -112,6 +112,7 @@ start_service() {
         wait "$systemd_pid"
         skip "no CAP_SYS_RESOURCE here: nobody can lower oom_score_adj"
     fi
+    busybox_image
     expect 0 "$("$davit" run --rm busybox cat /proc/1/oom_score_adj)"
     "$davit" system shutdown
     wait "$systemd_pid"
