@@ -272,7 +272,8 @@ static json_object *ports_json(const struct dv_container_view *v)
     return list;
 }
 
-static json_object *summary_json(struct dv_engine *engine, const struct dv_container_view *v)
+static json_object *summary_json(struct dv_engine *engine, const struct dv_container_view *v,
+                                 unsigned version)
 {
     json_object *obj = json_object_new_object(), *names = json_object_new_array();
     json_object *host = json_object_new_object(), *net = json_object_new_object();
@@ -292,7 +293,7 @@ static json_object *summary_json(struct dv_engine *engine, const struct dv_conta
     dv_put_str(obj, "State", dv_status_name(v->status));
     dv_put_str(obj, "Status", status);
     dv_put_str(host, "NetworkMode", v->config->network_mode);
-    if (v->config->annotations.keys.n)
+    if (v->config->annotations.keys.n && version >= 46)
         dv_put(host, "Annotations",
                dv_json_map(&v->config->annotations.keys, &v->config->annotations.values));
     dv_put(obj, "HostConfig", host);
@@ -350,7 +351,8 @@ int dv_api_container_list(struct dv_request *req, struct dv_error *err)
     }
     for (size_t i = 0; i < n; i++) {
         if (r == 0 && (l.limit <= 0 || shown < l.limit) && passes(&l, &entries[i].view)) {
-            json_object_array_add(reply, summary_json(req->engine, &entries[i].view));
+            json_object_array_add(reply,
+                                  summary_json(req->engine, &entries[i].view, req->version));
             shown++;
         }
         dv_container_view_done(&entries[i].view);

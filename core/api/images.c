@@ -173,9 +173,25 @@ int dv_api_image_list(struct dv_request *req, struct dv_error *err)
 
 /* ---- inspect ---- */
 
-static json_object *config_json(const struct dv_image *image)
+/* Before 1.50 the members of a container's configuration, which an image cannot set, came along. */
+static void put_container_members(json_object *config)
+{
+    static const char *const flags[] = { "AttachStdin", "AttachStdout", "AttachStderr", "Tty",
+                                         "OpenStdin", "StdinOnce" };
+    static const char *const texts[] = { "Hostname", "Domainname", "Image" };
+
+    for (size_t i = 0; i < N(flags); i++)
+        dv_put_bool(config, flags[i], false);
+    for (size_t i = 0; i < N(texts); i++)
+        dv_put_str(config, texts[i], "");
+}
+
+static json_object *config_json(const struct dv_image *image, unsigned version)
 {
     json_object *obj = json_object_new_object();
+
+    if (version < 50)
+        put_container_members(obj);
 
     dv_put_str(obj, "User", image->user);
     if (image->exposed_ports.n)
@@ -211,11 +227,11 @@ static json_object *inspect_json(const struct dv_image *image, struct dv_engine 
     dv_put_time(obj, "Created", image->created_ns);
     if (version < 45) {
         dv_put_str(obj, "Container", "");
-        dv_put(obj, "ContainerConfig", config_json(image));
+        dv_put(obj, "ContainerConfig", config_json(image, version));
     }
     dv_put_str(obj, "DockerVersion", image->docker_version);
     dv_put_str(obj, "Author", image->author);
-    dv_put(obj, "Config", config_json(image));
+    dv_put(obj, "Config", config_json(image, version));
     dv_put_str(obj, "Architecture", image->architecture);
     if (!dv_empty(image->variant))
         dv_put_str(obj, "Variant", image->variant);

@@ -144,20 +144,49 @@ static void put_limits(json_object *obj, const struct dv_cgroups *cg)
     dv_put_bool(obj, "PidsLimit", dv_cgroups_has(cg, "pids"));
     dv_put_bool(obj, "OomKillDisable", memory && v1);
     dv_put_bool(obj, "IPv4Forwarding", reads_one("/proc/sys/net/ipv4/ip_forward"));
-    dv_put_bool(obj, "BridgeNfIptables", false); /* gone since 1.49, still read by old clients */
-    dv_put_bool(obj, "BridgeNfIp6tables", false);
 }
 
-static void put_host(json_object *obj, struct dv_engine *engine)
+/* A member more, where the request's version of the API has it. */
+static json_object *registry_json(unsigned version)
+{
+    json_object *registry = dv_json_text_or_null(
+        "{\"InsecureRegistryCIDRs\":[],\"IndexConfigs\":{},\"Mirrors\":[]}");
+
+    if (version < 47) {
+        dv_put(registry, "AllowNondistributableArtifactsCIDRs", NULL);
+        dv_put(registry, "AllowNondistributableArtifactsHostnames", NULL);
+    }
+    return registry;
+}
+
+static void put_firewall(json_object *obj, struct dv_engine *engine, unsigned version)
+{
+    json_object *firewall, *details;
+
+    if (version < 50) { /* always false since Docker 28.1 */
+        dv_put_bool(obj, "BridgeNfIptables", false);
+        dv_put_bool(obj, "BridgeNfIp6tables", false);
+    }
+    if (version < 49)
+        return;
+    firewall = json_object_new_object();
+    details = json_object_new_array();
+    json_object_array_add(details, pair("Table", engine->config.nft_table));
+    dv_put_str(firewall, "Driver", "nftables");
+    dv_put(firewall, "Info", details);
+    dv_put(obj, "FirewallBackend", firewall);
+}
+
+static void put_host(json_object *obj, struct dv_engine *engine, unsigned version)
 {
     struct utsname host;
     struct sysinfo memory = { 0 };
-    char name[256], version[64];
+    char name[256], release[64];
 
     uname(&host);
     sysinfo(&memory);
     os_release("PRETTY_NAME", name, sizeof(name));
-    os_release("VERSION_ID", version, sizeof(version));
+    os_release("VERSION_ID", release, sizeof(release));
     dv_put_bool(obj, "Debug", false);
     dv_put_int(obj, "NFd", count_fds());
     dv_put_int(obj, "NGoroutines", 0);
@@ -169,14 +198,13 @@ static void put_host(json_object *obj, struct dv_engine *engine)
     dv_put_int(obj, "NEventsListener", 0);
     dv_put_str(obj, "KernelVersion", host.release);
     dv_put_str(obj, "OperatingSystem", name);
-    dv_put_str(obj, "OSVersion", version);
+    dv_put_str(obj, "OSVersion", release);
     dv_put_str(obj, "OSType", "linux");
     dv_put_str(obj, "Architecture", host.machine);
     dv_put_int(obj, "NCPU", sysconf(_SC_NPROCESSORS_ONLN));
     dv_put_int(obj, "MemTotal", (int64_t)memory.totalram * memory.mem_unit);
     dv_put_str(obj, "IndexServerAddress", "https://index.docker.io/v1/");
-    dv_put(obj, "RegistryConfig", dv_json_text_or_null(
-        "{\"InsecureRegistryCIDRs\":[],\"IndexConfigs\":{},\"Mirrors\":[]}"));
+    dv_put(obj, "RegistryConfig", registry_json(version));
     dv_put(obj, "GenericResources", NULL);
     dv_put_str(obj, "HttpProxy", "");
     dv_put_str(obj, "HttpsProxy", "");
@@ -187,18 +215,36 @@ static void put_host(json_object *obj, struct dv_engine *engine)
     dv_put_str(obj, "ServerVersion", DAVIT_VERSION);
 }
 
-static void put_commit(json_object *obj, const char *key)
+static void put_commit(json_object *obj, const char *key, unsigned version)
 {
     json_object *commit = json_object_new_object();
 
     dv_put_str(commit, "ID", "");
+    if (version < 49)
+        dv_put_str(commit, "Expected", "");
     dv_put(obj, key, commit);
 }
 
-static void put_runtime(json_object *obj, struct dv_engine *engine)
+/* Clients before 1.25 know names only, without "name=" and what follows it. */
+static json_object *security_json(struct dv_engine *engine, unsigned version)
+{
+    const char *seccomp = version < 25 ? "seccomp" : "name=seccomp,profile=builtin";
+    const char *userns = version < 25 ? "userns" : "name=userns";
+    const char *cgroupns = version < 25 ? "cgroupns" : "name=cgroupns";
+    json_object *security = json_object_new_array();
+
+    json_object_array_add(security, json_object_new_string(seccomp));
+    if (!dv_empty(engine->config.userns_remap))
+        json_object_array_add(security, json_object_new_string(userns));
+    if (dv_cgroups_mode(engine->cgroups) == DV_CGROUP_V2)
+        json_object_array_add(security, json_object_new_string(cgroupns));
+    return security;
+}
+
+static void put_runtime(json_object *obj, struct dv_engine *engine, unsigned version)
 {
     char logs[64];
-    json_object *security = json_object_new_array(), *davit = json_object_new_object();
+    json_object *davit = json_object_new_object();
 
     dv_put(obj, "Runtimes", dv_json_text_or_null("{\"davit\":{\"path\":\"davit-shim\"}}"));
     dv_put_str(obj, "DefaultRuntime", "davit");
@@ -208,15 +254,10 @@ static void put_runtime(json_object *obj, struct dv_engine *engine)
     dv_put_bool(obj, "LiveRestoreEnabled", true);
     dv_put_str(obj, "Isolation", "");
     dv_put_str(obj, "InitBinary", "davit-init");
-    put_commit(obj, "ContainerdCommit");
-    put_commit(obj, "RuncCommit");
-    put_commit(obj, "InitCommit");
-    json_object_array_add(security, json_object_new_string("name=seccomp,profile=builtin"));
-    if (!dv_empty(engine->config.userns_remap))
-        json_object_array_add(security, json_object_new_string("name=userns"));
-    if (dv_cgroups_mode(engine->cgroups) == DV_CGROUP_V2)
-        json_object_array_add(security, json_object_new_string("name=cgroupns"));
-    dv_put(obj, "SecurityOptions", security);
+    put_commit(obj, "ContainerdCommit", version);
+    put_commit(obj, "RuncCommit", version);
+    put_commit(obj, "InitCommit", version);
+    dv_put(obj, "SecurityOptions", security_json(engine, version));
     dv_put_str(obj, "ProductLicense", "");
     dv_put(obj, "Warnings", dv_json_strings(&engine->warnings));
     dv_put(obj, "CDISpecDirs", json_object_new_array());
@@ -243,8 +284,9 @@ int dv_api_info(struct dv_request *req, struct dv_error *err)
     put_storage(obj, engine);
     put_plugins(obj, engine);
     put_limits(obj, engine->cgroups);
-    put_host(obj, engine);
-    put_runtime(obj, engine);
+    put_firewall(obj, engine, req->version);
+    put_host(obj, engine, req->version);
+    put_runtime(obj, engine, req->version);
     dv_reply_json(req, 200, obj);
     return 0;
 }
