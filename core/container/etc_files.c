@@ -199,7 +199,6 @@ static int write_one(int dir_fd, const char *name, const struct dv_buf *text, st
     return 0;
 }
 
-/* joins: "container:x" shares the other's network, so also its names. */
 static int copy_hosts_of_host(struct dv_buf *out, struct dv_error *err)
 {
     dv_autofree char *text = NULL;
@@ -230,7 +229,7 @@ static int write_hosts(struct dv_container *c, int dir_fd, struct dv_error *err)
     return r < 0 ? r : write_one(dir_fd, "hosts", &out, err);
 }
 
-int dv_etc_files_write(struct dv_container *c, int dir_fd, struct dv_error *err)
+static int write_all(struct dv_container *c, int dir_fd, struct dv_error *err)
 {
     dv_autobuf hostname = DV_BUF_INIT(1024, "hostname");
     dv_autobuf resolv = DV_BUF_INIT(4 * ETC_MAX_BYTES, "resolv.conf");
@@ -247,4 +246,13 @@ int dv_etc_files_write(struct dv_container *c, int dir_fd, struct dv_error *err)
     if (r == 0)
         r = build_resolv(c, &resolv, err);
     return r < 0 ? r : write_one(dir_fd, "resolv.conf", &resolv, err);
+}
+
+int dv_etc_files_write(struct dv_container *c, int dir_fd, struct dv_error *err)
+{
+    struct dv_container *owner = dv_container_net_owner(c);
+    int r = owner == c ? write_all(c, dir_fd, err) : 0;
+
+    dv_container_unref(owner);
+    return r;
 }

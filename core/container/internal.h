@@ -202,7 +202,14 @@ int dv_config_merge_image(struct dv_container_config **config, const struct dv_i
 int dv_config_argv(const struct dv_container_config *config, struct dv_strv *argv,
                    struct dv_error *err);
 
+/* ---- spec_joins.c ---- */
+/* Whose network C uses, and with it whose hostname and /etc files: another container's where the
+ * network mode says "container:NAME" (and so on from there), else C itself, as it is where NAME is
+ * gone. New reference. */
+struct dv_container *dv_container_net_owner(struct dv_container *c);
+
 /* ---- etc_files.c ---- */
+/* Nothing where C uses another's. */
 int dv_etc_files_write(struct dv_container *c, int dir_fd, struct dv_error *err);
 
 /* ---- remove.c ---- */

@@ -53,11 +53,14 @@ static int build_env(const struct dv_container *c, const char *hostname, bool tt
     return 0;
 }
 
-char *dv_spec_hostname(const struct dv_container *c)
+char *dv_spec_hostname(struct dv_container *c)
 {
-    if (!dv_empty(c->config->hostname))
-        return dv_strdup(c->config->hostname);
-    return dv_format("%.12s", c->id);
+    struct dv_container *owner = dv_container_net_owner(c);
+    const char *own = owner->config->hostname;
+    char *name = dv_empty(own) ? dv_format("%.12s", owner->id) : dv_strdup(own);
+
+    dv_container_unref(owner);
+    return name;
 }
 
 static bool wants_no_new_privs(const struct dv_container_config *config)

@@ -7,7 +7,7 @@
 #include "core/base/sock.h"
 #include "core/container/spec_parts.h"
 
-enum { STAT_MAX_BYTES = 4096, START_TIME_FIELD = 22 };
+enum { STAT_MAX_BYTES = 4096, START_TIME_FIELD = 22, MAX_HOPS = 32 };
 
 static const struct {
     enum dv_ns ns;
@@ -142,4 +142,24 @@ int dv_spec_join(struct dv_container *c, const char *mode, enum dv_ns ns, struct
         r = join(other, name, ns, spec, joins, err);
     dv_container_unref(other);
     return r;
+}
+
+/* A ring of joins, which can never start, ends at its last hop. */
+struct dv_container *dv_container_net_owner(struct dv_container *c)
+{
+    static const char prefix[] = "container:";
+    struct dv_container *owner = dv_container_ref(c);
+
+    for (int hop = 0; hop < MAX_HOPS; hop++) {
+        const char *mode = owner->config->network_mode;
+        struct dv_container *next = NULL;
+        struct dv_error gone = { 0 };
+
+        if (!mode || !dv_starts(mode, prefix) ||
+            dv_container_get(c->cs, mode + strlen(prefix), &next, &gone) < 0)
+            break;
+        dv_container_unref(owner);
+        owner = next;
+    }
+    return owner;
 }

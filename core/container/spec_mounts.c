@@ -107,14 +107,17 @@ static int add_defaults(const struct dv_container_config *config, const struct d
     return r < 0 ? dv_fail(err, DV_E_NO_MEMORY, "describe the mounts") : 0;
 }
 
-/* hosts, hostname, resolv.conf: ours, unless the user mounts something there. */
+/* hosts, hostname, resolv.conf: ours, unless the user mounts something there; those of the container
+ * whose network is joined, as one network has one set of names. */
 static int add_etc(struct dv_container *c, struct dv_spec *spec, struct dv_error *err)
 {
     static const char *const files[] = { "resolv.conf", "hostname", "hosts" };
+    struct dv_container *owner = dv_container_net_owner(c);
+    int r = 0;
 
-    for (size_t i = 0; i < N(files); i++) {
+    for (size_t i = 0; i < N(files) && r == 0; i++) {
         dv_autofree char *source = dv_format("%s/containers/%s/%s", c->cs->engine->config.root,
-                                             c->id, files[i]);
+                                             owner->id, files[i]);
         dv_autofree char *target = dv_format("/etc/%s", files[i]);
         struct dv_spec_mount *m;
 
@@ -122,10 +125,12 @@ static int add_etc(struct dv_container *c, struct dv_spec *spec, struct dv_error
             continue;
         m = source && target ? add(spec, target, "bind", source) : NULL;
         if (!m || dv_strv_split(&m->options, "rbind,rprivate", ',') < 0)
-            return dv_fail(err, DV_E_NO_MEMORY, "describe the mounts");
-        m->make_source_file = true;
+            r = dv_fail(err, DV_E_NO_MEMORY, "describe the mounts");
+        else
+            m->make_source_file = true;
     }
-    return 0;
+    dv_container_unref(owner);
+    return r;
 }
 
 static int bind_source(const struct dv_mount_point *mp, struct stat *st, struct dv_error *err)

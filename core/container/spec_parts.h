@@ -4,7 +4,8 @@
 #include "core/container/internal.h"
 #include "core/runtime/spec.h"
 
-char *dv_spec_hostname(const struct dv_container *c); /* caller frees */
+/* Its own, or that of the container whose network it joins. Caller frees. */
+char *dv_spec_hostname(struct dv_container *c);
 /* userns.c: the maps, where the container gets a user namespace (engine's userns_remap). */
 int dv_spec_user_namespace(struct dv_container *c, struct dv_spec *spec, struct dv_error *err);
 /* spec_joins.c: "container:NAME" of a mode, and for IPC that container's /dev/shm too. CONFLICT where

@@ -42,8 +42,19 @@ static char *own_path(const struct dv_container *c, const char *name)
     return dv_format("%s/containers/%s/%s", c->cs->engine->config.root, c->id, name);
 }
 
+/* Those of the container whose network is joined, where one is. */
+static void look_at_names(struct dv_container *c, struct dv_container_view *v)
+{
+    struct dv_container *owner = dv_container_net_owner(c);
+
+    v->hosts_path = own_path(owner, "hosts");
+    v->hostname_path = own_path(owner, "hostname");
+    v->resolv_conf_path = own_path(owner, "resolv.conf");
+    dv_container_unref(owner);
+}
+
 /* What never changes; needs no lock. */
-static int look_fixed(const struct dv_container *c, struct dv_container_view *v)
+static int look_fixed(struct dv_container *c, struct dv_container_view *v)
 {
     snprintf(v->id, sizeof(v->id), "%s", c->id);
     v->created_ns = c->created_ns;
@@ -55,9 +66,7 @@ static int look_fixed(const struct dv_container *c, struct dv_container_view *v)
     for (size_t i = 1; i < c->argv.n; i++)
         if (dv_strv_add(&v->args, c->argv.items[i]) < 0)
             return -1;
-    v->hosts_path = own_path(c, "hosts");
-    v->hostname_path = own_path(c, "hostname");
-    v->resolv_conf_path = own_path(c, "resolv.conf");
+    look_at_names(c, v);
     if (dv_empty(c->config->log_type) || dv_streq(c->config->log_type, "json-file"))
         v->log_path = dv_format("%s/containers/%s/%s-json.log", c->cs->engine->config.root, c->id,
                                 c->id);

@@ -175,6 +175,22 @@ teardown_file() { stop_engine; }
     "$davit" rm -f first
 }
 
+@test "who joins another container's network has its hostname and /etc files" {
+    "$davit" run -d --name first -h donor --add-host extra:10.1.2.3 busybox sleep 1000
+    "$davit" run -d --name second --network container:first busybox sleep 1000
+    local third=(run --rm --network container:second busybox) # a join of a join
+    expect "donor donor donor" "$("$davit" "${third[@]}" sh -c 'echo $(hostname) $HOSTNAME $(cat /etc/hostname)')"
+    expect "donor" "$("$davit" exec second sh -c 'echo $HOSTNAME')"
+    expect "$("$davit" exec first cat /etc/hosts)" "$("$davit" "${third[@]}" cat /etc/hosts)"
+    "$davit" exec second sh -c 'echo 10.9.9.9 added >> /etc/hosts'
+    expect_match '10.1.2.3.extra.*10.9.9.9 added' "$("$davit" exec first cat /etc/hosts)"
+    local path
+    for path in HostsPath HostnamePath ResolvConfPath; do
+        expect "$("$davit" inspect -f "{{.$path}}" first)" "$("$davit" inspect -f "{{.$path}}" second)"
+    done
+    "$davit" rm -f second first
+}
+
 @test "no rootfs mount in the host's mount namespace" {
     "$davit" run -d --name mounted busybox sleep 1000
     run grep -F "$T_ROOT" /proc/self/mountinfo

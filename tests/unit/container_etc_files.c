@@ -32,9 +32,22 @@ size_t dv_endpoint_list(struct dv_net *net, const char *container_id, struct dv_
     return n_endpoints;
 }
 
-char *dv_spec_hostname(const struct dv_container *c)
+char *dv_spec_hostname(struct dv_container *c)
 {
     return dv_strdup(c->config->hostname);
+}
+
+static struct dv_container *net_owner; /* NULL: each its own */
+
+struct dv_container *dv_container_net_owner(struct dv_container *c)
+{
+    return net_owner ? net_owner : c;
+}
+
+struct dv_container *dv_container_unref(struct dv_container *c)
+{
+    (void)c;
+    return NULL;
 }
 
 struct test {
@@ -211,6 +224,20 @@ static void follows_no_link(void **state)
     assert_int_equal(access("/tmp/davit-etc-must-not-appear", F_OK), -1);
 }
 
+static void one_who_joins_anothers_network_has_no_files(void **state)
+{
+    struct test *t = *state;
+    struct dv_container other = { 0 };
+    struct dv_error err = { 0 };
+
+    net_owner = &other;
+    assert_int_equal(dv_etc_files_write(&t->c, t->fd, &err), 0);
+    net_owner = NULL;
+    assert_int_equal(faccessat(t->fd, "hosts", F_OK, 0), -1);
+    assert_int_equal(faccessat(t->fd, "hostname", F_OK, 0), -1);
+    assert_int_equal(faccessat(t->fd, "resolv.conf", F_OK, 0), -1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -221,6 +248,7 @@ int main(void)
         TEST(keeps_only_servers_that_are_reached),
         TEST(options_replace_the_hosts),
         TEST(follows_no_link),
+        TEST(one_who_joins_anothers_network_has_no_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
