@@ -5,8 +5,6 @@
 #include "core/api/containers.h"
 #include "core/api/filters.h"
 #include "core/api/handlers.h"
-#include "core/base/parse.h"
-#include "core/base/time.h"
 #include "core/container/config.h"
 #include "core/container/events.h"
 #include "core/daemon/engine.h"
@@ -53,27 +51,6 @@ int dv_api_container_update(struct dv_request *req, struct dv_error *err)
     obj = json_object_new_object();
     dv_put(obj, "Warnings", dv_json_strings_or_null(&warnings));
     dv_reply_json(req, 200, obj);
-    return 0;
-}
-
-/* "until": a time, or a span before now ("24h"). */
-static int parse_until(const struct dv_filters *f, uint64_t *ret_ns, struct dv_error *err)
-{
-    const struct dv_strv *until = dv_filters_get(f, "until");
-    uint64_t now = dv_now_ns();
-    int64_t span;
-
-    *ret_ns = UINT64_MAX;
-    if (!until)
-        return 0;
-    if (until->n > 1)
-        return dv_fail(err, DV_E_INVALID, "more than one until filter specified");
-    if (dv_parse_timestamp(until->items[0], ret_ns) == 0)
-        return 0;
-    if (dv_parse_duration(until->items[0], &span) < 0)
-        return dv_fail(err, DV_E_INVALID, "invalid value for the until filter: '%s'",
-                       until->items[0]);
-    *ret_ns = span < 0 ? now + (uint64_t)-span : (uint64_t)span > now ? 0 : now - (uint64_t)span;
     return 0;
 }
 
@@ -126,7 +103,7 @@ int dv_api_container_prune(struct dv_request *req, struct dv_error *err)
     int r = dv_filters_parse(dv_query(req, "filters"), keys, &f, err);
 
     if (r == 0)
-        r = parse_until(&f, &until_ns, err);
+        r = dv_filter_until(&f, &until_ns, err);
     if (r < 0)
         return r;
     deleted = json_object_new_array();

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/api/build.h"
 #include "core/base/parse.h"
+#include "core/base/time.h"
 
 void dv_filters_done(struct dv_filters *f)
 {
@@ -164,4 +166,24 @@ int dv_filter_bool(const struct dv_filters *f, const char *key, bool *ret, struc
     if (wanted->n != 1 || dv_parse_bool(wanted->items[0], ret) < 0)
         return dv_fail(err, DV_E_INVALID, "invalid filter '%s=%s'", key, wanted->items[0]);
     return 1;
+}
+
+int dv_filter_until(const struct dv_filters *f, uint64_t *ret_ns, struct dv_error *err)
+{
+    const struct dv_strv *until = dv_filters_get(f, "until");
+    uint64_t now = dv_now_ns();
+    int64_t span;
+
+    *ret_ns = UINT64_MAX;
+    if (!until)
+        return 0;
+    if (until->n > 1)
+        return dv_fail(err, DV_E_INVALID, "more than one until filter specified");
+    if (dv_parse_timestamp(until->items[0], ret_ns) == 0)
+        return 0;
+    if (dv_parse_duration(until->items[0], &span) < 0)
+        return dv_fail(err, DV_E_INVALID, "invalid value for the until filter: '%s'",
+                       until->items[0]);
+    *ret_ns = span < 0 ? now + (uint64_t)-span : (uint64_t)span > now ? 0 : now - (uint64_t)span;
+    return 0;
 }

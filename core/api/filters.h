@@ -29,6 +29,9 @@ bool dv_filter_labels(const struct dv_filters *f, const struct dv_strv *keys,
                       const struct dv_strv *values);
 /* Docker's name filter: a substring, or a regular expression. */
 bool dv_filter_name(const struct dv_filters *f, const char *key, const char *name);
+/* The single "until" in *RET_NS: a time, or a span before now ("24h"); UINT64_MAX where it was not
+ * asked for. INVALID for anything else. */
+DV_CHECK int dv_filter_until(const struct dv_filters *f, uint64_t *ret_ns, struct dv_error *err);
 /* The single boolean of KEY in *RET; INVALID for anything else. 0: not asked, 1: given. */
 DV_CHECK int dv_filter_bool(const struct dv_filters *f, const char *key, bool *ret,
                             struct dv_error *err);

@@ -4,7 +4,7 @@
 #include "core/api/routes.h"
 
 /* system.c, info.c, events.c, davit.c */
-dv_handler_fn dv_api_ping, dv_api_version, dv_api_info, dv_api_events, dv_api_davit_plugins,
+dv_handler_fn dv_api_ping, dv_api_options, dv_api_version, dv_api_info, dv_api_events, dv_api_davit_plugins,
     dv_api_davit_shutdown;
 /* container_create.c, container_list.c, container_inspect.c, containers.c */
 dv_handler_fn dv_api_container_create, dv_api_container_list, dv_api_container_inspect,

@@ -27,7 +27,8 @@ static void free_images(struct dv_image **images, size_t n)
 struct listing {
     struct dv_engine *engine;
     struct dv_filters filters;
-    uint64_t before_ns, since_ns, until_ns;   /* 0: not asked */
+    uint64_t before_ns, since_ns;   /* 0: not asked */
+    uint64_t until_ns;
     bool dangling, has_dangling;
 };
 
@@ -48,7 +49,6 @@ static int created_of(struct listing *l, const char *key, uint64_t *ret, struct 
 static int prepare(struct listing *l, struct dv_request *req, struct dv_error *err)
 {
     const char *reference = dv_query(req, "filter"); /* of clients before 1.28 */
-    const struct dv_strv *until;
     int r = dv_filters_parse(dv_query(req, "filters"), filter_keys, &l->filters, err);
 
     if (r == 0 && !dv_empty(reference) && l->filters.n < DV_FILTERS_MAX) {
@@ -69,10 +69,7 @@ static int prepare(struct listing *l, struct dv_request *req, struct dv_error *e
         r = created_of(l, "before", &l->before_ns, err);
     if (r == 0)
         r = created_of(l, "since", &l->since_ns, err);
-    until = dv_filters_get(&l->filters, "until");
-    if (r == 0 && until && dv_parse_timestamp(until->items[0], &l->until_ns) < 0)
-        r = dv_fail(err, DV_E_INVALID, "invalid filter 'until=%s'", until->items[0]);
-    return r;
+    return r < 0 ? r : dv_filter_until(&l->filters, &l->until_ns, err);
 }
 
 /* Shell pattern as Go's path.Match has it ('*' stops at '/'), over REPO[:TAG]; a pattern without a
@@ -105,7 +102,7 @@ static bool passes(const struct listing *l, const struct dv_image *image)
     return (!l->has_dangling || l->dangling == dangling) &&
            (!l->before_ns || image->created_ns < l->before_ns) &&
            (!l->since_ns || image->created_ns > l->since_ns) &&
-           (!l->until_ns || image->created_ns < l->until_ns) && has_reference(l, image) &&
+           image->created_ns < l->until_ns && has_reference(l, image) &&
            dv_filter_labels(&l->filters, &image->label_keys, &image->label_values);
 }
 

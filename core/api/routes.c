@@ -140,6 +140,7 @@ const struct dv_api_route dv_routes[] = {
     /* session */
     { "POST", "/grpc", NULL, 0, 0 },
     { "POST", "/session", NULL, 0, 0 },
+    { "OPTIONS", "/{anyroute}", dv_api_options, 0, 0 },
     /* davit's own */
     { "GET", "/davit/plugins", dv_api_davit_plugins, 0, 0 },
     { "POST", "/davit/shutdown", dv_api_davit_shutdown, 0, 0 },

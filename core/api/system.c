@@ -1,4 +1,4 @@
-/* system.c - ping and version. */
+/* system.c - ping, options and version. */
 #include <stdio.h>
 #include <sys/utsname.h>
 
@@ -14,6 +14,14 @@ int dv_api_ping(struct dv_request *req, struct dv_error *err)
                          "Cache-Control: no-cache, no-store, must-revalidate\r\n"
                          "Pragma: no-cache\r\n");
     dv_reply_text(req, 200, dv_streq(req->route->method, "HEAD") ? "" : "OK");
+    return 0;
+}
+
+/* Of any path, known or not: browsers ask before they send; Docker says yes without a word. */
+int dv_api_options(struct dv_request *req, struct dv_error *err)
+{
+    (void)err;
+    dv_reply_empty(req, 200);
     return 0;
 }
 

@@ -103,7 +103,7 @@ int dv_on_resize(struct dv_life *life, struct dv_packet *p, struct dv_answer *an
     if (rows > WINDOW_MAX || cols > WINDOW_MAX)
         return dv_fail(err, DV_E_INVALID, "a terminal has at most %d rows and columns", WINDOW_MAX);
     if (session->pty_master < 0)
-        return dv_fail(err, DV_E_INVALID, "the process has no terminal to resize");
+        return 0; /* clients send a size without asking whether there is a terminal; Docker's too */
     if (ioctl(session->pty_master, TIOCSWINSZ, &size) < 0)
         return dv_fail_errno(err, DV_E_INTERNAL, "resize the terminal");
     return 0;
