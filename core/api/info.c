@@ -89,7 +89,7 @@ static json_object *pair(const char *key, const char *value)
     json_object *list = json_object_new_array();
 
     json_object_array_add(list, json_object_new_string(key));
-    json_object_array_add(list, json_object_new_string(value));
+    json_object_array_add(list, json_object_new_string(value ? value : ""));
     return list;
 }
 
