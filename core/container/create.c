@@ -15,6 +15,7 @@
 #include "core/container/volumes.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/network/network.h"
 #include "core/state/db.h"
 
@@ -73,9 +74,15 @@ static void undo_intent(void *arg)
 static void undo_workspace(void *arg)
 {
     struct dv_container *c = arg;
+    struct dv_engine *engine = c->cs->engine;
     struct dv_error err = { 0 };
+    int r = dv_lease_take(engine->leases, c->id, DV_LEASE_REMOVE, /* wait_ns */ 0, &err);
 
-    if (dv_workspace_remove(c->cs->engine->images, c->storage_driver, c->id, &err) < 0)
+    if (r == 0) {
+        r = dv_workspace_remove(engine->images, c->storage_driver, c->id, &err);
+        dv_lease_drop(engine->leases, c->id, DV_LEASE_REMOVE);
+    }
+    if (r < 0)
         dv_log_warn(NULL, "container %s: remove its layer: %s", c->id, err.msg);
 }
 

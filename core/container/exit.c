@@ -13,6 +13,7 @@
 #include "core/container/volumes.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
@@ -23,6 +24,7 @@ struct exit_job {
     struct dv_exit exit;
     bool shim_lost;
     bool owns;                       /* the operation is ours */
+    bool remove;                     /* --rm: it goes with its end */
     bool restart;                    /* its policy asks for another run, as TURN */
     uint64_t turn;
 };
@@ -50,7 +52,8 @@ bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
     return true;
 }
 
-static void release(struct dv_container *c)
+/* Nobody can use the layer between the end of a --rm container and its removal. */
+static void release(struct dv_container *c, bool remove)
 {
     struct dv_engine *engine = c->cs->engine;
     struct dv_endpoint_view *list = NULL;
@@ -60,6 +63,10 @@ static void release(struct dv_container *c)
         dv_endpoint_leave(engine->net, list[i].id, -1);
     free(list);
     dv_workspace_deactivate(engine->images, c->storage_driver, c->id);
+    if (remove)
+        dv_lease_change(engine->leases, c->id, DV_LEASE_RUN, DV_LEASE_REMOVE);
+    else
+        dv_lease_drop(engine->leases, c->id, DV_LEASE_RUN);
 }
 
 /* The shim is gone, the init may live on, without anybody to read its output: end it. */
@@ -129,6 +136,7 @@ static void record_exit(struct exit_job *job)
         c->error = dv_strdup(job->exit.error);
     }
     job->restart = dv_restart_begin(c, &job->turn);
+    job->remove = c->auto_remove && !c->restarting;
     dv_execs_ended(c);
     if (dv_tx_begin(c->cs->engine->db, DV_SYNC_NORMAL, &err) == 0) {
         if (dv_container_row_update(c, &err) < 0 || dv_tx_commit(c->cs->engine->db, &err) < 0)
@@ -153,28 +161,23 @@ static void tell_exit(struct dv_container *c, const struct dv_exit *exit)
                                                        NULL });
 }
 
-/* Tells whoever waits, and whether --rm takes the container away now. */
-static bool wake(struct dv_container *c)
+static void wake(struct dv_container *c)
 {
-    bool remove;
-
     dv_lock_take(&c->lock);
     dv_waiters_fire(c, DV_WAIT_NEXT_EXIT);
     dv_followers_end(c);
     pthread_cond_broadcast(&c->changed);
-    remove = c->auto_remove && !c->restarting;
     dv_lock_drop(&c->lock);
-    return remove;
 }
 
-static void end(struct exit_job *job, bool remove)
+static void end(struct exit_job *job)
 {
     struct dv_container *c = job->c;
     struct dv_error err = { 0 };
 
-    if (remove && dv_container_erase(c, &err) < 0)
+    if (job->remove && dv_container_erase(c, &err) < 0)
         dv_log_error(NULL, "container %s: remove after its exit: %s", c->id, err.msg);
-    else if (!remove)
+    else if (!job->remove)
         dv_container_clean_kernel(c);
     if (job->owns)
         dv_op_end(c);
@@ -196,10 +199,11 @@ static void settle(void *arg)
                                                  c->id);
         record_exit(job);
         dv_test_point("exit-recorded");
-        release(c);
+        release(c, job->remove);
         tell_exit(c, &job->exit);
         dv_container_volumes_emit(c, "unmount");
-        end(job, wake(c));
+        wake(c);
+        end(job);
         dv_test_point("exit-settled");
     }
     dv_container_unref(c);

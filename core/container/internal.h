@@ -213,7 +213,8 @@ struct dv_container *dv_container_net_owner(struct dv_container *c);
 int dv_etc_files_write(struct dv_container *c, int dir_fd, struct dv_error *err);
 
 /* ---- remove.c ---- */
-/* Take everything of C away; the caller holds the operation. Rows first, then the rest. */
+/* Take everything of C away; the caller holds the operation, and the lease to remove its layer, which
+ * ends here in any case. Rows first, then the rest. */
 int dv_container_erase(struct dv_container *c, struct dv_error *err);
 void dv_container_clean_kernel(struct dv_container *c); /* cgroup and run directory, in background */
 

@@ -15,6 +15,7 @@
 #include "core/container/restart.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
@@ -182,17 +183,34 @@ static void settle_ended(struct dv_container *c, bool same_boot)
     dv_container_exited(c, c->generation, &exit);
 }
 
+/* No request is served yet: nobody can be in the way. */
+static void lease_again(struct dv_container *c, enum dv_lease_use use)
+{
+    struct dv_error err = { 0 };
+
+    if (dv_lease_take(c->cs->engine->leases, c->id, use, /* wait_ns */ 0, &err) < 0)
+        dv_log_error(NULL, "container %s: %s", c->id, err.msg);
+}
+
 static void erase_now(void *arg)
 {
     struct dv_container *c = arg;
     struct dv_error err = { 0 };
 
-    if (dv_op_begin(c, "remove", &err) == 0) {
-        if (dv_container_erase(c, &err) < 0)
-            dv_log_error(NULL, "container %s: remove: %s", c->id, err.msg);
-        dv_op_end(c);
-    }
+    if (dv_container_erase(c, &err) < 0)
+        dv_log_error(NULL, "container %s: remove: %s", c->id, err.msg);
+    dv_op_end(c);
     dv_container_unref(c);
+}
+
+/* The operation and the lease are the job's from now on, before a request can come first. */
+static void queue_erase(struct dv_container *c)
+{
+    dv_lock_take(&c->lock);
+    c->busy = "remove";
+    dv_lock_drop(&c->lock);
+    lease_again(c, DV_LEASE_REMOVE);
+    dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
 }
 
 /* What its policy brings back at the daemon's start. */
@@ -217,6 +235,7 @@ static void settle_start(struct dv_container *c)
 
     ask_state(c->cs, c->id, &f);
     if (f.fd >= 0 && f.state >= 2) {
+        lease_again(c, DV_LEASE_RUN);
         adopt(c, &f);
         return;
     }
@@ -226,11 +245,12 @@ static void settle_start(struct dv_container *c)
         c->status = DV_RUNNING;
         c->started_ns = exit.started_ns;
         dv_lock_drop(&c->lock);
+        lease_again(c, DV_LEASE_RUN); /* until its exit is settled */
         dv_container_exited(c, c->generation, &exit);
         return;
     }
     if (c->auto_remove)
-        dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
+        queue_erase(c);
     else
         dv_container_clean_kernel(c);
     start_found(c);
@@ -258,6 +278,7 @@ static void find_again(struct dv_container *c, const char *row_boot_id, bool sta
     struct found f = { .fd = -1 };
 
     if (c->status == DV_RUNNING || c->status == DV_PAUSED) {
+        lease_again(c, DV_LEASE_RUN); /* an end that is found is settled as one that is told */
         if (same_boot)
             ask_state(c->cs, c->id, &f);
         if (f.fd >= 0)
@@ -268,7 +289,7 @@ static void find_again(struct dv_container *c, const char *row_boot_id, bool sta
         settle_start(c);
     } else if (c->auto_remove &&
                (c->status == DV_EXITED || (c->status == DV_CREATED && !dv_empty(c->error)))) {
-        dv_jobs_add(c->cs->settle, erase_now, dv_container_ref(c));
+        queue_erase(c);
     } else {
         if (faccessat(c->cs->run_fd, c->id, F_OK, 0) == 0)
             dv_container_clean_kernel(c); /* its end was recorded, and not yet cleaned up after */

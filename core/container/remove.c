@@ -8,6 +8,7 @@
 #include "core/container/test_hooks.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
@@ -100,13 +101,16 @@ int dv_container_erase(struct dv_container *c, struct dv_error *err)
 
     dv_test_point("rm-begun");
     r = delete_rows(c, &gone_volumes, err);
-    if (r < 0)
+    if (r < 0) {
+        dv_lease_drop(cs->engine->leases, c->id, DV_LEASE_REMOVE);
         return dv_wrap(err, "remove container %s", c->id);
+    }
     dv_test_point("rm-rows");
     dv_volumes_discard(cs->engine->volumes, &gone_volumes);
     remove_endpoints(c);
     if (dv_workspace_remove(cs->engine->images, c->storage_driver, c->id, &ignored) < 0)
         dv_log_warn(NULL, "container %s: remove its layer: %s", c->id, ignored.msg);
+    dv_lease_drop(cs->engine->leases, c->id, DV_LEASE_REMOVE);
     dv_test_point("rm-workspace");
     dv_error_clear(&ignored);
     if (dv_remove_tree(cs->dirs_fd, c->id, &ignored) < 0)
@@ -167,8 +171,10 @@ static int try_remove(struct dv_container *c, bool force, bool volumes, struct d
         return r;
     r = check_removable(c, false, &up, err);
     c->remove_volumes = volumes;
-    if (r == 0)
-        r = dv_container_erase(c, err);
+    if (r == 0) {
+        r = dv_lease_take(c->cs->engine->leases, c->id, DV_LEASE_REMOVE, /* wait_ns */ 0, err);
+        r = r < 0 ? dv_wrap(err, "cannot remove container %s", c->name) : dv_container_erase(c, err);
+    }
     dv_op_end(c);
     return r < 0 && up && force ? 1 : r;
 }

@@ -15,11 +15,15 @@
 #include "core/container/volumes.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 #include "core/runtime/spec.h"
 #include "core/runtime/spec_msg.h"
 #include "core/state/db.h"
+
+/* How long the start that a restart policy asks for waits for a reader of the layer. */
+#define LEASE_WAIT_NS (UINT64_C(60) * 1000000000)
 
 /* All that one start holds until the shim has it. */
 struct start {
@@ -525,30 +529,46 @@ static int run_start(struct dv_container *c, bool *erase, struct dv_error *err)
     return 0;
 }
 
+/* From here the writable layer is the container's until its exit is settled; where somebody else uses
+ * it nothing has been begun, and nothing is recorded. */
+static int start_leased(struct dv_container *c, uint64_t wait_ns, struct dv_error *err)
+{
+    struct dv_leases *leases = c->cs->engine->leases;
+    struct dv_error ignored = { 0 };
+    bool erase = false;
+    int r = dv_lease_take(leases, c->id, DV_LEASE_RUN, wait_ns, err);
+
+    if (r < 0)
+        return dv_wrap(err, "cannot start container %s", c->name);
+    r = run_start(c, &erase, err);
+    if (r == 0)
+        return 0;
+    if (!erase) {
+        dv_lease_drop(leases, c->id, DV_LEASE_RUN);
+        return r;
+    }
+    dv_lease_change(leases, c->id, DV_LEASE_RUN, DV_LEASE_REMOVE);
+    if (dv_container_erase(c, &ignored) < 0)
+        dv_log_error(NULL, "container %s: remove after its failed start: %s", c->id, ignored.msg);
+    return r;
+}
+
 int dv_container_start(struct dv_container *c, struct dv_error *err)
 {
-    bool erase = false;
     int r = dv_op_begin(c, "start", err);
 
     if (r < 0)
         return r;
     r = check_startable(c, err);
     if (r == 0)
-        r = run_start(c, &erase, err);
-    if (erase) {
-        struct dv_error ignored = { 0 };
-
-        if (dv_container_erase(c, &ignored) < 0)
-            dv_log_error(NULL, "container %s: remove after its failed start: %s", c->id,
-                         ignored.msg);
-    }
+        r = start_leased(c, /* wait_ns */ 0, err);
     dv_op_end(c);
     return r;
 }
 
 int dv_container_start_again(struct dv_container *c, uint64_t turn, struct dv_error *err)
 {
-    bool erase = false, due;
+    bool due;
     int r = dv_op_begin(c, "start", err);
 
     if (r == -DV_E_NOT_FOUND) {
@@ -561,8 +581,8 @@ int dv_container_start_again(struct dv_container *c, uint64_t turn, struct dv_er
     due = c->status == DV_RESTARTING && c->restart_turn == turn &&
           !atomic_load(&c->cs->engine->stopping_containers);
     dv_lock_drop(&c->lock);
-    if (due)
-        r = run_start(c, &erase, err); /* never to be erased: --rm and policies exclude each other */
+    if (due) /* a reader of the layer delays the policy, and does not end it */
+        r = start_leased(c, LEASE_WAIT_NS, err);
     dv_op_end(c);
     return r;
 }

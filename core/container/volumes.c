@@ -8,6 +8,7 @@
 #include "core/container/internal.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/state/db.h"
 #include "core/volume/volume.h"
 
@@ -269,6 +270,18 @@ static int end_fills(struct dv_container *c, struct fills *f, int r, struct dv_e
     return r;
 }
 
+static int copy_up(struct dv_container *c, const struct fills *f, struct dv_error *err)
+{
+    struct dv_engine *engine = c->cs->engine;
+    int r = dv_lease_take(engine->leases, c->id, DV_LEASE_COPY_UP, /* wait_ns */ 0, err);
+
+    if (r < 0)
+        return r;
+    r = dv_workspace_copy_up(engine->images, c->storage_driver, c->id, f->copies, f->n, err);
+    dv_lease_drop(engine->leases, c->id, DV_LEASE_COPY_UP);
+    return r;
+}
+
 int dv_container_volumes_fill(struct dv_container *c, struct dv_error *err)
 {
     size_t n = c->config->n_mounts;
@@ -285,7 +298,7 @@ int dv_container_volumes_fill(struct dv_container *c, struct dv_error *err)
         return 0;
     r = begin_fills(c, n, &f, err);
     if (r == 0 && f.n)
-        r = dv_workspace_copy_up(c->cs->engine->images, c->storage_driver, c->id, copies, f.n, err);
+        r = copy_up(c, &f, err);
     return end_fills(c, &f, r, err);
 }
 

@@ -19,6 +19,7 @@
 #include "core/daemon/config.h"
 #include "core/daemon/engine_open.h"
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/network/network.h"
 #include "core/plugin/drivers.h"
 #include "core/runtime/cgroup.h"
@@ -261,9 +262,14 @@ static int open_images(struct dv_engine *engine, struct dv_error *err)
         .storage_driver = engine->storage_driver, .worker_path = worker,
         .plugin_dir = engine->config.plugin_dir, .event = on_image_event, .event_arg = engine,
     };
+    int r;
 
     if (!worker)
         return dv_fail(err, DV_E_NO_MEMORY, "open the image store");
+    r = dv_leases_new(&engine->leases, err);
+    if (r < 0)
+        return r;
+    config.leases = engine->leases;
     return dv_images_open(&config, &engine->images, err);
 }
 
@@ -342,6 +348,7 @@ void dv_engine_close(struct dv_engine *engine)
         leave_kernel(engine);
     dv_volumes_close(engine->volumes);
     dv_images_close(engine->images);
+    dv_leases_free(engine->leases);
     dv_net_close(engine->net);
     dv_events_close(engine->events);
     dv_drivers_free(engine->drivers);

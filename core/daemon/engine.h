@@ -14,6 +14,7 @@ struct dv_db;
 struct dv_drivers;
 struct dv_events;
 struct dv_images;
+struct dv_leases;
 struct dv_loop;
 struct dv_net;
 struct dv_volumes;
@@ -36,6 +37,7 @@ struct dv_engine {
     struct dv_drivers *drivers;
     struct dv_cgroups *cgroups;
     struct dv_net *net;
+    struct dv_leases *leases;                        /* of containers' writable layers */
     struct dv_images *images;
     struct dv_volumes *volumes;
     struct dv_containers *containers;

@@ -13,11 +13,13 @@
 struct dv_db;
 struct dv_drivers;
 struct dv_images;
+struct dv_leases;
 
 struct dv_images_config {
     int root_fd;                  /* <root>; "images" is made below it */
     struct dv_db *db;
     struct dv_drivers *drivers;
+    struct dv_leases *leases;     /* of writable layers (lease.h); outlive the store */
     const char *storage_driver;   /* the chosen one */
     const char *worker_path;      /* davit-worker */
     const char *plugin_dir;
@@ -102,18 +104,19 @@ DV_CHECK int dv_image_import(struct dv_images *images, int body_fd, int cancel_f
 DV_CHECK int dv_workspace_create(struct dv_images *images, const char *workspace_id,
                                  const struct dv_image *image, const char **ret_driver,
                                  struct dv_error *err);
-/* Describe its mounts; the caller holds the lease. *RET is the caller's, as struct dv_spec owns it.
- */
+/* Describe its mounts; the caller holds the lease to run it. *RET is the caller's, as struct dv_spec
+ * owns it. */
 struct dv_spec_rootfs;
 DV_CHECK int dv_workspace_activate(struct dv_images *images, const char *driver,
                                    const char *workspace_id, struct dv_spec_rootfs **ret,
                                    size_t *ret_n, struct dv_error *err);
-/* The same without a writable layer: for who only reads. */
+/* The same without a writable layer: for who only reads, with a lease for that. */
 DV_CHECK int dv_workspace_describe(struct dv_images *images, const char *driver,
                                    const char *workspace_id, struct dv_spec_rootfs **ret,
                                    size_t *ret_n, struct dv_error *err);
 /* Copy what the container's root has at each PATH into the empty directory FD, by a davit-worker; a
- * PATH that is not there is left out. The caller holds the lease. INVALID: a PATH is a file. */
+ * PATH that is not there is left out. The caller holds the lease to copy up. INVALID: a PATH is a
+ * file. */
 struct dv_copy_up {
     const char *path;
     int fd;
@@ -123,6 +126,7 @@ DV_CHECK int dv_workspace_copy_up(struct dv_images *images, const char *driver,
                                   size_t n, struct dv_error *err);
 void dv_workspace_deactivate(struct dv_images *images, const char *driver,
                              const char *workspace_id);
+/* The caller holds the lease to remove it. */
 DV_CHECK int dv_workspace_remove(struct dv_images *images, const char *driver,
                                  const char *workspace_id, struct dv_error *err);
 /* After start: tell each driver which workspaces and layers are known (recover). Never called on a

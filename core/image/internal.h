@@ -15,6 +15,7 @@ struct dv_hold;
 struct dv_images {
     struct dv_db *db;
     struct dv_drivers *drivers;
+    struct dv_leases *leases;
     char *storage_driver, *worker_path, *plugin_dir;
     void (*event)(void *arg, const char *action, const char *image_id, const char *name);
     void *event_arg;

@@ -9,6 +9,7 @@ static int copy_config(struct dv_images *images, const struct dv_images_config *
 {
     images->db = config->db;
     images->drivers = config->drivers;
+    images->leases = config->leases;
     images->event = config->event;
     images->event_arg = config->event_arg;
     images->storage_driver = dv_strdup(config->storage_driver);

@@ -4,6 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/image/internal.h"
+#include "core/image/lease.h"
 #include "core/runtime/spec.h"
 #include "core/worker/protocol.h"
 
@@ -293,18 +294,33 @@ static int activate(struct dv_images *images, const char *driver_name, const cha
     return copy_mounts(&mounts, ret, ret_n, err);
 }
 
+/* A caller without one would share the layer with whoever has it. */
+static int check_lease(struct dv_images *images, const char *workspace_id, enum dv_lease_use use,
+                       struct dv_error *err)
+{
+    if (dv_lease_held(images->leases, workspace_id, use))
+        return 0;
+    return dv_fail(err, DV_E_INTERNAL, "workspace %.12s is used without a lease", workspace_id);
+}
+
 int dv_workspace_activate(struct dv_images *images, const char *driver_name,
                           const char *workspace_id, struct dv_spec_rootfs **ret, size_t *ret_n,
                           struct dv_error *err)
 {
-    return activate(images, driver_name, workspace_id, /* read_only */ false, ret, ret_n, err);
+    int r = check_lease(images, workspace_id, DV_LEASE_RUN, err);
+
+    return r < 0 ? r :
+                   activate(images, driver_name, workspace_id, /* read_only */ false, ret, ret_n, err);
 }
 
 int dv_workspace_describe(struct dv_images *images, const char *driver_name,
                           const char *workspace_id, struct dv_spec_rootfs **ret, size_t *ret_n,
                           struct dv_error *err)
 {
-    return activate(images, driver_name, workspace_id, /* read_only */ true, ret, ret_n, err);
+    int r = check_lease(images, workspace_id, DV_LEASE_COPY_UP, err);
+
+    return r < 0 ? r :
+                   activate(images, driver_name, workspace_id, /* read_only */ true, ret, ret_n, err);
 }
 
 void dv_workspace_deactivate(struct dv_images *images, const char *driver_name,
@@ -332,7 +348,8 @@ int dv_workspace_remove(struct dv_images *images, const char *driver_name,
     bool orphans;
     int r;
 
-    r = dv_storage_get(images, driver_name, &driver, err);
+    r = check_lease(images, workspace_id, DV_LEASE_REMOVE, err);
+    r = r < 0 ? r : dv_storage_get(images, driver_name, &driver, err);
     r = r < 0 ? r : dv_layer_remove(driver, workspace_id, err);
     if (r < 0)
         return dv_wrap(err, "remove workspace %.12s", workspace_id);

@@ -58,6 +58,31 @@ at_once() {
     "$davit" rm -f life
 }
 
+@test "at no time has a writable layer two mounts, whatever comes at once" {
+    "$davit" create --name one busybox sleep 1000
+    "$davit" create --restart always --name policy busybox sleep 0.01
+    step() {
+        set +e # each is refused at times
+        local i
+        for i in 1 2 3 4; do
+            "$davit" start one; "$davit" rm one; "$davit" restart -t 0 one; "$davit" kill one
+            "$davit" start policy; "$davit" restart -t 0 policy; "$davit" rm one
+            "$davit" create --name one busybox sleep 1000
+        done
+    }
+    (at_once step; kill_davitd KILL; start_davitd; at_once step) >"$T/storm" 2>&1 3>&- &
+    local storm=$!
+    run --separate-stderr tests/lib/one-mount "$T_ROOT" $storm
+    wait $storm
+    expect "" "$stderr"
+    expect 0 "$status"
+    # An older kernel shows names that are relative to the layer.
+    [ "$output" -gt 0 ] || skip "this kernel does not tell where an overlay's layers lie"
+    "$davit" rm -f one policy
+    # Nothing was refused for a lease that had been left behind.
+    run -1 grep 'writable layer' "$T/storm"
+}
+
 @test "shims that ended are waited for" {
     local i
     for i in 1 2 3; do "$davit" run --rm busybox true; done

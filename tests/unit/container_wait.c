@@ -18,6 +18,7 @@
 #include "core/container/events.h"
 #include "core/container/internal.h"
 #include "core/daemon/engine.h"
+#include "core/image/lease.h"
 #include "core/state/db.h"
 
 struct test {
@@ -45,6 +46,7 @@ static int set_up(void **state)
         return -1;
     snprintf(path, sizeof(path), "%s/davit.db", t->dir);
     if (dv_db_open(path, &t->engine.db, &err) < 0 || dv_loop_new(&t->engine.loop, &err) < 0 ||
+        dv_leases_new(&t->engine.leases, &err) < 0 ||
         dv_events_open(t->engine.db, t->engine.loop, &t->engine.events, &err) < 0)
         return -1;
     t->cs.engine = &t->engine;
@@ -86,6 +88,7 @@ static int tear_down(void **state)
     dv_events_close(t->engine.events);
     dv_loop_free(t->engine.loop);
     dv_db_close(t->engine.db);
+    dv_leases_free(t->engine.leases);
     (void)!dv_remove_tree(AT_FDCWD, t->dir, &err);
     free(t);
     return 0;
@@ -370,10 +373,33 @@ static void renames(void **state)
     assert_int_equal(rename_to(a, "four"), -DV_E_NOT_FOUND);
 }
 
+/* Refused before anything is begun: row, state and operation are as they were. */
+static void a_leased_layer_refuses_start_and_removal(void **state)
+{
+    struct test *t = *state;
+    struct dv_container *c = make(t, "web", DV_EXITED);
+    struct dv_error err = { 0 };
+
+    assert_int_equal(dv_lease_take(t->engine.leases, c->id, DV_LEASE_COPY_UP, 0, &err), 0);
+    assert_int_equal(dv_container_start(c, &err), -DV_E_CONFLICT);
+    assert_non_null(strstr(err.msg, "cannot start container web"));
+    assert_non_null(strstr(err.msg, "the copy of its files into a volume"));
+    dv_error_clear(&err);
+    assert_int_equal(dv_container_remove(c, true, false, &err), -DV_E_CONFLICT);
+    assert_non_null(strstr(err.msg, "cannot remove container web"));
+    assert_int_equal(c->status, DV_EXITED);
+    assert_int_equal(c->generation, 0);
+    assert_false(c->removed);
+    assert_null(c->error);
+    assert_null(c->busy);
+    assert_false(dv_lease_held(t->engine.leases, c->id, DV_LEASE_RUN));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(a_leased_layer_refuses_start_and_removal),
         TEST(waits_for_the_exit_or_the_removal),
         TEST(is_cancelled_between_exit_and_delivery),
         TEST(of_a_removed_one_answers_at_once),

@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 
 #include "core/image/image.h"
+#include "core/image/lease.h"
 #include "core/plugin/drivers.h"
 #include "core/runtime/spec.h"
 #include "core/state/db.h"
@@ -19,6 +20,7 @@ static int root_fd = -1;
 static struct dv_db *db;
 static struct dv_drivers *drivers;
 static struct dv_images *images;
+static struct dv_leases *leases;
 static struct dv_error err;
 static char said[4096], events[4096];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -70,6 +72,9 @@ static void open_store(const char *driver)
         fail_msg("%s", err.msg);
     add_storage("overlay");
     add_storage("vfs");
+    if (dv_leases_new(&leases, &err) < 0)
+        fail_msg("%s", err.msg);
+    config.leases = leases;
     config.db = db;
     config.drivers = drivers;
     if (dv_images_open(&config, &images, &err) < 0)
@@ -79,6 +84,7 @@ static void open_store(const char *driver)
 static void close_store(void)
 {
     dv_images_close(images);
+    dv_leases_free(leases);
     dv_drivers_free(drivers);
     dv_db_close(db);
     images = NULL;
@@ -444,6 +450,10 @@ static void check_workspace(const char *id)
     assert_int_equal(dv_image_get(images, id, &image, &err), 0);
     if (dv_workspace_create(images, "workspace1", image, &driver, &err) < 0)
         fail_msg("%s", err.msg);
+    assert_int_equal(dv_workspace_activate(images, driver, "workspace1", &mounts, &n, &err),
+                     -DV_E_INTERNAL); /* without a lease */
+    dv_error_clear(&err);
+    assert_int_equal(dv_lease_take(leases, "workspace1", DV_LEASE_RUN, 0, &err), 0);
     if (dv_workspace_activate(images, driver, "workspace1", &mounts, &n, &err) < 0)
         fail_msg("%s", err.msg);
     assert_true(n >= 1);
@@ -494,12 +504,15 @@ static void check_workspace(const char *id)
         free(spec);
     }
     dv_workspace_deactivate(images, driver, "workspace1");
+    dv_lease_drop(leases, "workspace1", DV_LEASE_RUN);
 }
 
 static void remove_workspace(const char *driver)
 {
+    assert_int_equal(dv_lease_take(leases, "workspace1", DV_LEASE_REMOVE, 0, &err), 0);
     if (dv_workspace_remove(images, driver, "workspace1", &err) < 0)
         fail_msg("%s", err.msg);
+    dv_lease_drop(leases, "workspace1", DV_LEASE_REMOVE);
 }
 
 /* ---- tests ---- */
