@@ -90,7 +90,7 @@ static int on_body(http_parser *p, const char *data, size_t n)
 {
     struct dv_http *h = p->data;
 
-    return h->body ? put(h, h->body, data, n, 413, "request body too large") : 0;
+    return h->body ? put(h, h->body, data, n, 413, "the request body is too large: JSON bodies may have 4 MB") : 0;
 }
 
 static int on_complete(http_parser *p)

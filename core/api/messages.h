@@ -10,6 +10,14 @@
 #define DV_MSG_NO_SWARM                                                                            \
     "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to "     \
     "connect this node to swarm and try again."
+#define DV_MSG_TOO_MANY_BODIES                                                                     \
+    "request bodies of more than 64 MB are under way at once; try again when fewer clients send"
+#define DV_MSG_TOO_MANY_CONNECTIONS                                                                \
+    "davitd serves %zu connections at once, and all are in use: close some, or raise "             \
+    "max_connections in section [engine] of davit.ini (each takes an open file)"
+#define DV_MSG_EVICTED                                                                             \
+    "davitd serves %zu connections at once, and others needed this one while its request was "     \
+    "incomplete: send it again"
 #define DV_MSG_NOT_BUILT "%s %s is not supported yet by davit"
 #define DV_MSG_NO_PULL                                                                             \
     "cannot pull %s: davit does not pull from registries yet; get the image here with "            \

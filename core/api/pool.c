@@ -8,9 +8,14 @@
 #include "core/base/lock.h"
 #include "core/base/time.h"
 
+static const unsigned max_running[DV_POOL_CLASSES] = {
+    [DV_POOL_FAST] = 32,
+    [DV_POOL_SLOW] = 32,
+    [DV_POOL_PATIENT] = 64,      /* these do nothing, each for 10 s and more */
+    [DV_POOL_UPLOAD] = 24,
+};
 enum {
-    MAX_THREADS = 64,
-    MAX_SLOW = 48,               /* stop, load...: the rest is left for what answers at once */
+    MAX_THREADS = 32 + 32 + 64 + 24,
     IDLE_S = 5,
 #ifdef __SANITIZE_ADDRESS__
     STACK_BYTES = 1 << 20,       /* red zones */
@@ -25,8 +30,9 @@ struct queue {
 struct dv_pool {
     struct dv_lock lock;         /* rank QUEUE; protects all below */
     pthread_cond_t work, gone;
-    struct queue fast, slow;
-    unsigned n_threads, n_idle, n_slow;
+    struct queue queues[DV_POOL_CLASSES];
+    unsigned n_running[DV_POOL_CLASSES];
+    unsigned n_threads, n_idle;
     unsigned n_queued;           /* tasks that no thread has taken yet */
     bool stopping;
 };
@@ -66,12 +72,16 @@ int dv_pool_new(struct dv_pool **ret, struct dv_error *err)
 /* Under the lock: what this thread should do next, NULL = nothing now. */
 static struct dv_task *next_task(struct dv_pool *pool)
 {
-    struct dv_task *task = pop(&pool->fast);
+    for (unsigned i = 0; i < DV_POOL_CLASSES; i++) {
+        struct dv_task *task = pool->n_running[i] < max_running[i] ? pop(&pool->queues[i]) : NULL;
 
-    if (!task && pool->n_slow < MAX_SLOW)
-        task = pop(&pool->slow);
-    pool->n_queued -= task != NULL;
-    return task;
+        if (!task)
+            continue;
+        pool->n_queued--;
+        pool->n_running[i]++;
+        return task;
+    }
+    return NULL;
 }
 
 /* Under the lock: wait for work; NULL = idle for long enough, or the end. */
@@ -101,13 +111,12 @@ static void *thread_main(void *arg)
     pthread_setname_np(pthread_self(), "request");
     dv_lock_take(&pool->lock);
     while ((task = wait_task(pool))) {
-        bool slow = task->slow;
+        enum dv_pool_class class = task->class;
 
-        pool->n_slow += slow;
         dv_lock_drop(&pool->lock);
         task->fn(task->arg); /* TASK may be gone from here on */
         dv_lock_take(&pool->lock);
-        pool->n_slow -= slow;
+        pool->n_running[class]--;
     }
     pool->n_threads--;
     pthread_cond_signal(&pool->gone);
@@ -148,7 +157,7 @@ int dv_pool_add(struct dv_pool *pool, struct dv_task *task, struct dv_error *err
         return dv_fail_errno(err, DV_E_UNAVAILABLE, "start a request thread");
     }
     pool->n_queued++;
-    push(task->slow ? &pool->slow : &pool->fast, task);
+    push(&pool->queues[task->class], task);
     pthread_cond_signal(&pool->work);
     dv_lock_drop(&pool->lock);
     return 0;

@@ -5,12 +5,20 @@
 
 #include "core/base/error.h"
 
+/* Each class has threads of its own number, so that a flood of one leaves the others alone. */
+enum dv_pool_class {
+    DV_POOL_FAST,                /* answers at once */
+    DV_POOL_SLOW,                /* works on disks, or waits for a driver */
+    DV_POOL_PATIENT,             /* waits for a container, as long as the client wishes */
+    DV_POOL_UPLOAD,              /* reads a body as the client sends it */
+    DV_POOL_CLASSES,
+};
 struct dv_pool;
 struct dv_task {                 /* embedded in the caller's object; on one queue at a time */
     struct dv_task *next;
     void (*fn)(void *arg);
     void *arg;
-    bool slow;                   /* may last: such tasks never take the last threads */
+    enum dv_pool_class class;
 };
 
 DV_CHECK int dv_pool_new(struct dv_pool **ret, struct dv_error *err);

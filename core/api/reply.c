@@ -103,12 +103,31 @@ static int send_all(struct dv_conn *conn, const char *data, size_t n)
             data += sent;
             n -= (size_t)sent;
         } else if (errno == EAGAIN) {
-            if (poll(&p, 1, DV_CONN_SEND_MS) == 0)
+            if (poll(&p, 1, DV_CONN_SEND_SECONDS * 1000) == 0)
                 return -1;
         } else if (errno != EINTR) {
             return -1;
         }
     }
+    return 0;
+}
+
+int dv_reply_flush(struct dv_conn *conn)
+{
+    size_t sent = 0;
+
+    while (sent < conn->out.len) {
+        ssize_t n = send(conn->fd, conn->out.data + sent, conn->out.len - sent,
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (n >= 0)
+            sent += (size_t)n;
+        else if (errno == EAGAIN)
+            break;
+        else if (errno != EINTR)
+            return -1;
+    }
+    dv_buf_consume(&conn->out, sent);
     return 0;
 }
 
@@ -126,18 +145,22 @@ static bool is_head(const struct dv_request *req)
 static void reply(struct dv_request *req, int status, const char *type, const char *body, size_t n)
 {
     bool bare = status == 204 || status == 304; /* RFC 9110: these have neither body nor length */
-    dv_autobuf out = DV_BUF_INIT(DV_REPLY_MAX_BYTES, "reply");
+    struct dv_buf *out = &req->conn->out;
     struct dv_error err = { 0 };
 
     if (req->state != DV_REPLY_NONE)
         return;
     req->state = DV_REPLY_DONE;
-    if (dv_reply_head(&out, req->conn, status, bare ? NULL : type, bare ? -1 : (int64_t)n,
+    *out = (struct dv_buf)DV_BUF_INIT(DV_REPLY_MAX_BYTES, "reply");
+    if (dv_reply_head(out, req->conn, status, bare ? NULL : type, bare ? -1 : (int64_t)n,
                       /* chunked */ false, req->keep_alive, &err) < 0 ||
-        (!bare && !is_head(req) && dv_buf_put(&out, body, n, &err) < 0))
-        req->keep_alive = false; /* out of memory: the client sees the connection close */
-    else
-        send_buf(req, &out);
+        (!bare && !is_head(req) && dv_buf_put(out, body, n, &err) < 0)) {
+        dv_buf_done(out); /* out of memory: the client sees the connection close */
+        req->keep_alive = false;
+    } else if (dv_reply_flush(req->conn) < 0) {
+        dv_buf_done(out); /* what it does not take now, the loop's thread sends */
+        req->keep_alive = false;
+    }
 }
 
 void dv_reply_header(struct dv_request *req, const char *lines)

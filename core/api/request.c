@@ -15,8 +15,6 @@
 #include "core/base/log.h"
 #include "core/base/parse.h"
 
-enum { FINISH_MAX_BYTES = 256 << 10 }; /* of a body that no handler wanted */
-
 /* ---- the URL ---- */
 
 const char *dv_query(const struct dv_request *req, const char *key)
@@ -155,17 +153,15 @@ static int parse_url(struct dv_request *req, struct dv_error *err)
     return path[n] == '?' ? parse_query(req, path + n + 1, err) : 0;
 }
 
-/* Loop thread: escapes stand in names only, so the raw path finds the same route. */
-bool dv_request_is_slow(const struct dv_http *h)
+const struct dv_api_route *dv_request_route(const struct dv_http *h)
 {
     size_t n;
-    const char *path = strip_host(h->url.data ? h->url.data : "", &n);
-    dv_autofree char *copy = strndup(path, n);
+    const char *raw = strip_host(h->url.data ? h->url.data : "", &n);
+    struct dv_error err = { 0 };
+    dv_autofree char *path = dv_http_unescape(raw, n, /* plus */ false, &err);
     char version[16];
-    const struct dv_api_route *route =
-        copy ? dv_route_find(h->method, dv_route_version(copy, version), NULL) : NULL;
 
-    return route && (route->flags & DV_ROUTE_SLOW);
+    return path ? dv_route_find(h->method, dv_route_version(path, version), NULL) : NULL;
 }
 
 const char *dv_request_header(const struct dv_request *req, const char *name)
@@ -175,7 +171,7 @@ const char *dv_request_header(const struct dv_request *req, const char *name)
 
 /* ---- the body ---- */
 
-static void send_continue(struct dv_conn *conn)
+void dv_conn_continue(struct dv_conn *conn)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -230,7 +226,7 @@ static int more_body(struct dv_request *req, int timeout_ms, int cancel_fd, stru
 {
     struct dv_conn *conn = req->conn;
 
-    send_continue(conn);
+    dv_conn_continue(conn);
     while (conn->body.len == 0 && conn->http.state != DV_HTTP_DONE) {
         int r = conn->in.len > 0 ? 1 : receive(conn, timeout_ms, cancel_fd, err);
 
@@ -265,22 +261,18 @@ int dv_request_read(struct dv_request *req, void *buf, size_t n, int timeout_ms,
 int dv_request_finish(struct dv_request *req, struct dv_error *err)
 {
     struct dv_conn *conn = req->conn;
-    size_t dropped = conn->body.len;
 
-    /* A client that waits for our word before it sends its body will not be told to. */
-    if (!conn->continued && conn->http.expect_continue && conn->http.has_body)
-        return dv_fail(err, DV_E_INVALID, "the request body was not asked for");
     dv_buf_reset(&conn->body);
-    for (;;) {
-        int r = more_body(req, DV_CONN_BODY_MS, /* cancel_fd */ -1, err);
+    while (conn->in.len > 0 && conn->http.state != DV_HTTP_DONE) {
+        int r = decode(conn, err);
 
-        if (r <= 0)
+        if (r < 0)
             return r;
-        dropped += conn->body.len;
         dv_buf_reset(&conn->body);
-        if (dropped > FINISH_MAX_BYTES)
-            return dv_fail(err, DV_E_INVALID, "the request body is too long to be skipped");
     }
+    return conn->http.state == DV_HTTP_DONE
+               ? 0
+               : dv_fail(err, DV_E_INVALID, "the request body was not read to its end");
 }
 
 /* Docker's rule: a body must say that it is JSON; without a body nothing need be said. */
@@ -307,29 +299,16 @@ static bool is_blank(const struct dv_buf *text)
 int dv_request_json(struct dv_request *req, bool may_be_empty, json_object **ret,
                     struct dv_error *err)
 {
-    dv_autobuf text = DV_BUF_INIT(DV_MAX_JSON_BODY_BYTES, "JSON request body");
+    struct dv_buf *text = &req->conn->body; /* complete: see conn.c */
     int r = check_content_type(req, err);
 
     *ret = NULL;
     if (r < 0)
         return r;
-    for (;;) {
-        r = more_body(req, DV_CONN_BODY_MS, /* cancel_fd */ -1, err);
-        if (r < 0)
-            return dv_wrap(err, "read the request body");
-        if (r == 0)
-            break;
-        r = dv_buf_put(&text, req->conn->body.data, req->conn->body.len, err);
-        if (r < 0) {
-            req->keep_alive = false;
-            req->conn->http.status = err->code == DV_E_INVALID ? 413 : 0;
-            return r;
-        }
-        dv_buf_reset(&req->conn->body);
-    }
-    if (is_blank(&text))
+    if (is_blank(text))
         return may_be_empty ? 0 : dv_fail(err, DV_E_INVALID, DV_MSG_EMPTY_BODY);
-    r = dv_json_parse(text.data, text.len, ret, err);
+    r = dv_json_parse(text->data, text->len, ret, err);
+    dv_buf_done(text); /* what was parsed takes more than enough */
     return r < 0 ? dv_wrap(err, "invalid JSON") : 0;
 }
 
@@ -366,11 +345,8 @@ static void answer(struct dv_request *req)
 static void end(struct dv_request *req)
 {
     struct dv_conn *conn = req->conn;
-    struct dv_error err = { 0 };
 
     dv_reply_end(req);
-    if (req->keep_alive && conn->fd >= 0 && dv_request_finish(req, &err) < 0)
-        req->keep_alive = false;
     conn->keep = req->keep_alive;
     free(req->path);
     free(req->params[0]);

@@ -41,10 +41,10 @@ const struct dv_api_route dv_routes[] = {
     { "POST", "/containers/{id}/pause", dv_api_container_pause, 0, 0 },
     { "POST", "/containers/{id}/rename", dv_api_container_rename, 0, 0 },
     { "POST", "/containers/{id}/resize", dv_api_container_resize, 0, 0 },
-    { "POST", "/containers/{id}/restart", dv_api_container_restart, 0, DV_ROUTE_SLOW },
+    { "POST", "/containers/{id}/restart", dv_api_container_restart, 0, DV_ROUTE_PATIENT },
     { "POST", "/containers/{id}/start", dv_api_container_start, 0, 0 },
     { "GET", "/containers/{id}/stats", NULL, 0, 0 },
-    { "POST", "/containers/{id}/stop", dv_api_container_stop, 0, DV_ROUTE_SLOW },
+    { "POST", "/containers/{id}/stop", dv_api_container_stop, 0, DV_ROUTE_PATIENT },
     { "GET", "/containers/{id}/top", dv_api_container_top, 0, 0 },
     { "POST", "/containers/{id}/unpause", dv_api_container_unpause, 0, 0 },
     { "POST", "/containers/{id}/update", dv_api_container_update, 0, 0 },
@@ -60,10 +60,10 @@ const struct dv_api_route dv_routes[] = {
     { "POST", "/build/cancel", NULL, 0, 0 },
     { "POST", "/build/prune", NULL, 0, 0 },
     { "POST", "/commit", NULL, 0, 0 },
-    { "POST", "/images/create", dv_api_image_create, 0, DV_ROUTE_SLOW },
+    { "POST", "/images/create", dv_api_image_create, 0, DV_ROUTE_UPLOAD },
     { "GET", "/images/get", NULL, 0, 0 },
     { "GET", "/images/json", dv_api_image_list, 0, 0 },
-    { "POST", "/images/load", dv_api_image_load, 0, DV_ROUTE_SLOW },
+    { "POST", "/images/load", dv_api_image_load, 0, DV_ROUTE_UPLOAD },
     { "POST", "/images/prune", NULL, 0, 0 },
     { "GET", "/images/search", NULL, 0, 0 },
     { "GET", "/images/{name}/get", NULL, 0, 0 },
@@ -182,6 +182,16 @@ const struct dv_api_route *dv_route_find(const char *method, const char *path,
         return &dv_routes[i];
     }
     return NULL;
+}
+
+enum dv_pool_class dv_route_class(const struct dv_api_route *route)
+{
+    unsigned flags = route ? route->flags : 0;
+
+    return flags & DV_ROUTE_UPLOAD    ? DV_POOL_UPLOAD
+           : flags & DV_ROUTE_PATIENT ? DV_POOL_PATIENT
+           : flags & DV_ROUTE_SLOW    ? DV_POOL_SLOW
+                                      : DV_POOL_FAST;
 }
 
 const char *dv_route_version(const char *path, char ret_version[16])

@@ -4,14 +4,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/api/pool.h"
 #include "core/base/error.h"
 
 struct dv_request;
 
 typedef int dv_handler_fn(struct dv_request *req, struct dv_error *err);
 enum dv_route_flags {
-    DV_ROUTE_SLOW = 1,    /* may last long: never takes the last request threads */
+    DV_ROUTE_SLOW = 1,    /* may last long: works on disks */
     DV_ROUTE_SWARM = 2,   /* answered 503 until there is a cluster */
+    DV_ROUTE_PATIENT = 4, /* waits for a container, as long as the client wishes */
+    DV_ROUTE_UPLOAD = 8,  /* its handler reads the body as it comes; all others find it complete */
 };
 struct dv_api_route {
     const char *method;
@@ -22,6 +25,9 @@ struct dv_api_route {
 };
 extern const struct dv_api_route dv_routes[];
 extern const size_t dv_routes_n;
+
+/* The kind of request threads that serve it; NULL: the answer that there is none. */
+enum dv_pool_class dv_route_class(const struct dv_api_route *route);
 
 /* A part of the path that {...} matched. */
 struct dv_route_param {

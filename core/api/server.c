@@ -1,12 +1,14 @@
-/* server.c - listeners and connections in the loop's thread: accept, collect a request's head, hand
- * it to a request thread, take the connection back. */
+/* server.c - the API server in the loop's thread: accept within the limit of connections, take them
+ * back from request threads, stop. */
 #include "core/api/api.h"
 
-#include <string.h>
+#include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "core/api/conn.h"
+#include "core/api/messages.h"
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/base/time.h"
@@ -14,175 +16,15 @@
 
 enum { STOP_SECONDS = 5, ACCEPT_AGAIN_MS = 200 };
 
-/* ---- connections ---- */
-
-static void unlink_conn(struct dv_conn *conn)
-{
-    if (conn->prev)
-        conn->prev->next = conn->next;
-    else
-        conn->api->conns = conn->next;
-    if (conn->next)
-        conn->next->prev = conn->prev;
-}
-
-void dv_conn_close(struct dv_conn *conn)
-{
-    dv_timer_cancel(conn->deadline);
-    dv_watch_remove(conn->watch);
-    dv_stream_drop(conn->stream);
-    dv_close(conn->fd);
-    unlink_conn(conn);
-    dv_http_done(&conn->http);
-    dv_buf_done(&conn->in);
-    dv_buf_done(&conn->body);
-    free(conn);
-}
-
-/* One try: the client of a broken request may not read. */
-static void refuse(struct dv_conn *conn, int status, const char *text)
-{
-    dv_autobuf out = DV_BUF_INIT(4096, "error reply");
-    struct dv_error err = { 0 };
-
-    if (dv_reply_raw_error(&out, conn, status, text, &err) == 0)
-        (void)!send(conn->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    dv_conn_close(conn);
-}
-
-static void on_deadline(void *data)
-{
-    struct dv_conn *conn = data;
-
-    conn->deadline = NULL;
-    refuse(conn, 408, "the request header did not arrive in time");
-}
-
-/* The head is complete: the request's thread has the connection now. */
-static void hand_over(struct dv_conn *conn)
-{
-    struct dv_error err = { 0 };
-
-    dv_timer_cancel(conn->deadline);
-    conn->deadline = NULL;
-    dv_watch_remove(conn->watch);
-    conn->watch = NULL;
-    conn->task = (struct dv_task){ .fn = dv_conn_run, .arg = conn, .slow = conn->task.slow };
-    conn->api->n_busy++;
-    if (dv_pool_add(conn->api->pool, &conn->task, &err) < 0) {
-        conn->api->n_busy--;
-        dv_log_error(NULL, "serve a request: %s", err.msg);
-        refuse(conn, 503, err.msg);
-    }
-}
-
-/* Feed what was read. Hands the connection over or closes it where that is due. */
-static void digest(struct dv_conn *conn)
-{
-    struct dv_error err = { 0 };
-    size_t used = 0;
-
-    if (conn->in.len > 0) {
-        if (dv_http_feed(&conn->http, conn->in.data, conn->in.len, &used, &err) < 0) {
-            refuse(conn, conn->http.status, conn->http.failure);
-            return;
-        }
-        dv_buf_consume(&conn->in, used);
-    }
-    if (conn->http.state != DV_HTTP_HEAD) {
-        conn->task.slow = dv_request_is_slow(&conn->http);
-        hand_over(conn);
-        return;
-    }
-    if (conn->http.head_bytes > 0 && !conn->deadline &&
-        dv_timer_add(conn->api->loop, dv_mono_ns() + DV_CONN_HEAD_SECONDS * UINT64_C(1000000000),
-                     on_deadline, conn, &conn->deadline, &err) < 0)
-        dv_conn_close(conn);
-}
-
-static void on_readable(void *data, uint32_t events)
-{
-    struct dv_conn *conn = data;
-    struct dv_error err = { 0 };
-    char buf[DV_CONN_READ_BYTES];
-    ssize_t n;
-
-    (void)events;
-    n = recv(conn->fd, buf, sizeof(buf), MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0 || dv_buf_put(&conn->in, buf, (size_t)n, &err) < 0) {
-        dv_conn_close(conn);
-        return;
-    }
-    digest(conn);
-}
-
-/* Wait for the next request, or begin with what came behind the last one. */
-static void wait_request(struct dv_conn *conn)
-{
-    struct dv_error err = { 0 };
-
-    if (conn->api->stopping || dv_loop_add(conn->api->loop, conn->fd, EPOLLIN, on_readable, conn,
-                                           &conn->watch, &err) < 0) {
-        dv_conn_close(conn);
-        return;
-    }
-    if (conn->in.len > 0)
-        digest(conn);
-}
-
-void dv_conn_next(struct dv_conn *conn)
-{
-    dv_http_reset(&conn->http);
-    dv_buf_done(&conn->body);
-    conn->body = (struct dv_buf)DV_BUF_INIT(2 * DV_CONN_READ_BYTES, "request body");
-    if (conn->in.len == 0) { /* an idle client costs no buffer */
-        dv_buf_done(&conn->in);
-        conn->in = (struct dv_buf)DV_BUF_INIT(DV_MAX_HTTP_HEADER_BYTES + DV_CONN_READ_BYTES,
-                                              "request");
-    }
-    conn->continued = false;
-    conn->extra_headers = NULL;
-    wait_request(conn);
-}
-
-static int add_conn(struct dv_api *api, int fd, struct dv_error *err)
-{
-    struct dv_conn *conn = calloc(1, sizeof(*conn));
-
-    if (!conn)
-        return dv_fail(err, DV_E_NO_MEMORY, "no memory for a connection");
-    if (dv_http_init(&conn->http, err) < 0) {
-        free(conn);
-        return -err->code;
-    }
-    conn->api = api;
-    conn->fd = fd;
-    conn->next = api->conns;
-    if (conn->next)
-        conn->next->prev = conn;
-    api->conns = conn;
-    dv_conn_next(conn);
-    return 0;
-}
-
 /* ---- requests that ended ---- */
 
 static void settle(struct dv_conn *conn)
 {
-    struct dv_stream *stream = conn->stream;
-
     conn->api->n_busy--;
-    if (conn->fd < 0) {
+    if (conn->fd < 0)
         dv_conn_close(conn);
-    } else if (stream) {
-        dv_stream_run(stream);
-    } else if (conn->keep) {
-        dv_conn_next(conn);
-    } else {
-        dv_conn_close(conn);
-    }
+    else
+        dv_conn_replied(conn);
 }
 
 static void on_finished(void *data)
@@ -247,6 +89,61 @@ static void pause_accept(struct dv_api *api)
         listen_events(api, 0);
 }
 
+/* Half of the open files at most, since containers and workers need the others. */
+static size_t connection_limit(const struct dv_engine *engine)
+{
+    size_t limit = engine->config.max_connections > 0 ? (size_t)engine->config.max_connections
+                                                      : DV_MAX_CONNECTIONS;
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < limit)
+        limit = files.rlim_cur / 2;
+    return limit;
+}
+
+/* A client that has not sent a whole request yet can send it again: it goes before one that was
+ * asked something. The longest wait first. */
+static bool evict(struct dv_api *api)
+{
+    struct dv_conn *conn = api->oldest;
+    char text[256];
+
+    while (conn && !dv_conn_may_go(conn))
+        conn = conn->prev;
+    if (!conn)
+        return false;
+    snprintf(text, sizeof(text), DV_MSG_EVICTED, api->max_conns);
+    if (conn->phase == DV_CONN_HEAD && conn->http.head_bytes == 0)
+        dv_conn_close(conn);
+    else
+        dv_conn_refuse(conn, 503, text);
+    return true;
+}
+
+/* False: FD was told that there is none. */
+static bool make_room(struct dv_api *api, int fd)
+{
+    dv_autobuf out = DV_BUF_INIT(4096, "error reply");
+    struct dv_conn nobody = { .fd = fd };
+    struct dv_error err = { 0 };
+    char text[256];
+
+    if (api->n_conns < api->max_conns) {
+        api->full = false;
+        return true;
+    }
+    if (!api->full)
+        dv_log_warn(NULL, "all %zu connections are in use: idle ones are closed, new ones refused; "
+                          "engine.max_connections sets the limit", api->max_conns);
+    api->full = true;
+    if (evict(api))
+        return true;
+    snprintf(text, sizeof(text), DV_MSG_TOO_MANY_CONNECTIONS, api->max_conns);
+    if (dv_reply_raw_error(&out, &nobody, 503, text, &err) == 0)
+        (void)!send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return false;
+}
+
 static void on_client(void *data, uint32_t events)
 {
     struct listener *listener = data;
@@ -260,7 +157,11 @@ static void on_client(void *data, uint32_t events)
             pause_accept(listener->api);
         if (fd < 0)
             return;
-        if (add_conn(listener->api, fd, &err) < 0) {
+        if (!make_room(listener->api, fd)) {
+            dv_close(fd);
+            continue;
+        }
+        if (dv_conn_new(listener->api, fd, &err) < 0) {
             dv_log_error(NULL, "accept a client: %s", err.msg);
             dv_close(fd);
         }
@@ -290,6 +191,7 @@ int dv_api_start(struct dv_engine *engine, const int *listen_fds, size_t n_fds,
         return dv_fail(err, DV_E_NO_MEMORY, "no memory for the API server");
     api->engine = engine;
     api->loop = engine->loop;
+    api->max_conns = connection_limit(engine);
     dv_lock_init(&api->lock, DV_RANK_QUEUE);
     dv_gate_init(&api->gate);
     api->listeners = calloc(n_fds, sizeof(*api->listeners));

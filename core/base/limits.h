@@ -5,6 +5,8 @@ enum {
     DV_MAX_HTTP_HEADER_BYTES = 64 << 10,   /* request line and all header lines */
     DV_MAX_HTTP_URL_BYTES = 16 << 10,
     DV_MAX_JSON_BODY_BYTES = 4 << 20,      /* a JSON request body */
+    DV_MAX_BODIES_BYTES = 64 << 20,        /* all bodies that are under way or wait for a thread */
+    DV_MAX_CONNECTIONS = 4096,             /* clients at once, unless davit.ini says otherwise */
     DV_MAX_JSON_DEPTH = 32,
     DV_MAX_CONFIG_BYTES = 1 << 20,         /* davit.ini */
     DV_MAX_IMAGE_CONFIG_BYTES = 8 << 20,   /* an image config blob */

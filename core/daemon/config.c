@@ -42,6 +42,7 @@ static const struct key keys[] = {
     { "engine", "hosts", KEY_LIST, AT(engine.hosts), NULL },
     { "engine", "libexec_dir", KEY_PATH, AT(engine.libexec_dir), NULL },
     { "engine", "log_level", KEY_STR, AT(engine.log_level), "info" },
+    { "engine", "max_connections", KEY_U64, AT(engine.max_connections), "4096" },
     { "engine", "plugin_dir", KEY_PATH, AT(engine.plugin_dir), NULL },
     { "engine", "root", KEY_PATH, AT(engine.root), default_root },
     { "engine", "run_dir", KEY_PATH, AT(engine.run_dir), NULL },

@@ -28,7 +28,7 @@ struct dv_engine_config {
     char *instance;                                  /* "" for the default root, else 6 letters */
     char *bridge_name, *default_pool, *nft_table, *cgroup_parent;
     bool favordynmods;
-    int64_t log_max_bytes, log_max_files, netns_pool;
+    int64_t log_max_bytes, log_max_files, netns_pool, max_connections;
 };
 struct dv_engine {
     struct dv_engine_config config;

@@ -37,13 +37,13 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static int set_up(void **state)
+static int set_up_server(int64_t max_connections)
 {
     struct dv_error err = { 0 };
     int fd;
 
-    (void)state;
     fake_reset();
+    fake.engine.config.max_connections = max_connections;
     assert_int_equal(dv_loop_new(&fake.engine.loop, &err), 0);
     strcpy(server.dir, "/tmp/dv-api-XXXXXX");
     assert_non_null(mkdtemp(server.dir));
@@ -53,6 +53,18 @@ static int set_up(void **state)
     assert_true(fd >= 0);
     assert_int_equal(dv_api_start(&fake.engine, &fd, 1, &server.api, &err), 0);
     return pthread_create(&server.thread, NULL, serve, NULL);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_server(0);
+}
+
+static int set_up_limited(void **state)
+{
+    (void)state;
+    return set_up_server(4);
 }
 
 static int tear_down(void **state)
@@ -441,8 +453,11 @@ static void answers_while_slow_requests_wait(void **state)
         fds[i] = client();
         say(fds[i], "POST /containers/web/stop HTTP/1.1\r\n\r\n");
     }
-    assert_true(fake_until(&fake.stopped, 48));
+    assert_true(fake_until(&fake.stopped, 64)); /* as many threads as may wait so */
     assert_has(ask(GET("/_ping")), "OK");
+    assert_has(ask("POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n"
+                   "Connection: close\r\nContent-Length: 19\r\n\r\n{\"Image\":\"busybox\"}"),
+               "201 Created");
     pthread_mutex_lock(&fake.mutex);
     fake.block_stop = 0;
     pthread_cond_broadcast(&fake.changed);
@@ -451,6 +466,118 @@ static void answers_while_slow_requests_wait(void **state)
         hear(fds[i], "204 No Content");
         close(fds[i]);
     }
+}
+
+#define CREATE_HEAD "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n"
+
+/* More of them than there are threads: each would hold one, if threads read bodies. */
+static void slow_bodies_cost_no_thread(void **state)
+{
+    enum { CLIENTS = 200 };
+    int fds[CLIENTS];
+
+    (void)state;
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = client();
+        say(fds[i], i % 2 ? CREATE_HEAD "Content-Length: 19\r\n\r\n{\"Image\":"
+                          : "POST /containers/%63reate HTTP/1.1\r\nContent-Length: 5\r\n\r\n{");
+    }
+    assert_has(ask(GET("/_ping")), "OK");
+    assert_has(ask(CREATE_HEAD "Connection: close\r\nContent-Length: 19\r\n\r\n"
+                               "{\"Image\":\"busybox\"}"), "201 Created");
+    for (int i = 1; i < CLIENTS; i += 2)
+        say(fds[i], "\"busybox\"}");
+    for (int i = 0; i < CLIENTS; i++) {
+        if (i % 2)
+            hear(fds[i], "201 Created");
+        close(fds[i]);
+    }
+}
+
+/* What a client does not take of its reply waits in the loop. */
+static void unread_replies_cost_no_thread(void **state)
+{
+    enum { CLIENTS = 200, REQUESTS = 400 };
+    static const char request[] = "GET /info HTTP/1.1\r\nHost: x\r\n\r\n";
+    char many[sizeof(request) * REQUESTS] = "";
+    int fds[CLIENTS];
+
+    (void)state;
+    for (int i = 0; i < REQUESTS; i++)
+        memcpy(many + i * (sizeof(request) - 1), request, sizeof(request));
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = client();
+        assert_true(send(fds[i], many, strlen(many), MSG_DONTWAIT) > 0);
+    }
+    assert_has(ask(GET("/_ping")), "OK");
+    for (int i = 0; i < CLIENTS; i++) {
+        hear(fds[i], "ContainersRunning");
+        close(fds[i]);
+    }
+    assert_has(ask(GET("/_ping")), "OK");
+}
+
+static void refuses_a_body_that_ends_too_early(void **state)
+{
+    const char *reply = ask(CREATE_HEAD "Content-Length: 19\r\n\r\n{\"Image\":");
+
+    (void)state;
+    assert_has(reply, "400 Bad Request");
+    assert_has(reply, "{\"message\":\"the request body ends too early\"}");
+}
+
+/* The body that nobody wants is read to its end, so that the next request is understood. */
+static void skips_a_body_that_nobody_wants(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "POST /nowhere HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345");
+    hear(fd, "page not found");
+    say(fd, "67890GET /_ping HTTP/1.1\r\n\r\n");
+    hear(fd, "200 OK");
+    close(fd);
+}
+
+/* One more than the limit: who waits longest for its next request goes. */
+static void closes_an_idle_connection_for_a_new_one(void **state)
+{
+    int fds[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        fds[i] = client();
+        say(fds[i], i == 0 ? "GET /_ping HT" : "GET /_ping HTTP/1.1\r\n\r\n");
+        if (i > 0)
+            hear(fds[i], "OK");
+    }
+    assert_has(ask(GET("/_ping")), "OK");
+    assert_has(hear(fds[0], NULL), "davitd serves 4 connections at once");
+    for (int i = 1; i < 4; i++) {
+        say(fds[i], "GET /_ping HTTP/1.1\r\n\r\n");
+        hear(fds[i], "200 OK");
+    }
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
+static void refuses_more_than_its_limit_of_busy_connections(void **state)
+{
+    int fds[4], refused;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        fds[i] = client();
+        say(fds[i], "POST /containers/web/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+        hear(fds[i], "200 OK");
+    }
+    refused = client();
+    assert_has(hear(refused, NULL), "davitd serves 4 connections at once, and all are in use");
+    close(refused);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    assert_true(fake_until(&fake.cancelled_waits, 4));
+    assert_has(ask(GET("/_ping")), "OK");
 }
 
 static void lists_and_inspects(void **state)
@@ -479,6 +606,7 @@ static void lists_and_inspects(void **state)
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define LIMITED(fn) cmocka_unit_test_setup_teardown(fn, set_up_limited, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(answers_ping),
         TEST(answers_what_it_does_not_have),
@@ -498,6 +626,12 @@ int main(void)
         TEST(loads_a_chunked_body),
         TEST(gives_up_a_load_whose_client_went),
         TEST(answers_while_slow_requests_wait),
+        TEST(slow_bodies_cost_no_thread),
+        TEST(unread_replies_cost_no_thread),
+        TEST(refuses_a_body_that_ends_too_early),
+        TEST(skips_a_body_that_nobody_wants),
+        LIMITED(closes_an_idle_connection_for_a_new_one),
+        LIMITED(refuses_more_than_its_limit_of_busy_connections),
         TEST(lists_and_inspects),
     };
 
