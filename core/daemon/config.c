@@ -28,7 +28,7 @@ static const char default_root[] = "/var/lib/davit";
 
 /* ---- the keys of our own sections ---- */
 
-enum key_type { KEY_STR, KEY_PATH, KEY_BOOL, KEY_U64, KEY_BYTES, KEY_LIST };
+enum key_type { KEY_STR, KEY_PATH, KEY_BOOL, KEY_U64, KEY_SECONDS, KEY_BYTES, KEY_LIST };
 struct key {
     const char *section, *name;
     enum key_type type;
@@ -38,6 +38,7 @@ struct key {
 #define AT(field) offsetof(struct dv_config, field)
 static const struct key keys[] = {
     { "engine", "cgroup_parent", KEY_STR, AT(engine.cgroup_parent), NULL },
+    { "engine", "driver_timeout", KEY_SECONDS, AT(engine.driver_timeout_s), "120" },
     { "engine", "favordynmods", KEY_BOOL, AT(engine.favordynmods), "true" },
     { "engine", "hosts", KEY_LIST, AT(engine.hosts), NULL },
     { "engine", "libexec_dir", KEY_PATH, AT(engine.libexec_dir), NULL },
@@ -104,6 +105,12 @@ static int set_key(struct dv_config *config, const struct key *key, const char *
         if (dv_parse_u64(value, 0, INT32_MAX, &number) < 0)
             return dv_fail(err, DV_E_INVALID, "%s.%s: '%s' is not a number from 0 to %d",
                            key->section, key->name, value, INT32_MAX);
+        *(int64_t *)(void *)at = (int64_t)number;
+        break;
+    case KEY_SECONDS:
+        if (dv_parse_u64(value, 1, 86400, &number) < 0)
+            return dv_fail(err, DV_E_INVALID, "%s.%s: '%s' is not a number of seconds from 1 to "
+                           "86400", key->section, key->name, value);
         *(int64_t *)(void *)at = (int64_t)number;
         break;
     case KEY_BYTES:

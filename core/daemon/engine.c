@@ -167,26 +167,35 @@ static int open_used_drivers(struct dv_engine *engine, const struct dv_config *c
     return r;
 }
 
+/* What is remembered of plugins lies in <root>/plugins. */
+static int guard_drivers(struct dv_engine *engine, struct dv_error *err)
+{
+    dv_autofree char *probe = dv_format("%s/davit-plugin-probe", engine->config.libexec_dir);
+    dv_autofree char *state = dv_format("%s/plugins", engine->config.root);
+    struct dv_drivers_guard guard = {
+        .probe = probe, .state_fd = -1,
+        .timeout_ns = (uint64_t)engine->config.driver_timeout_s * 1000000000,
+    };
+    int r;
+
+    if (!probe || !state)
+        return dv_fail(err, DV_E_NO_MEMORY, "open the drivers");
+    r = open_directory(state, 0700, &guard.state_fd, err);
+    return r < 0 ? r : dv_drivers_set_guard(engine->drivers, &guard, err);
+}
+
 static int open_drivers(struct dv_engine *engine, const struct dv_config *config,
                         struct dv_error *err)
 {
     int r = dv_drivers_new(engine->config.plugin_dir, &engine->drivers, err);
 
+    if (r == 0)
+        r = guard_drivers(engine, err);
     for (size_t i = 0; r == 0 && i < config->n_drivers; i++)
         if (config->drivers[i].kind == DV_KIND_STORAGE ||
             config->drivers[i].kind == DV_KIND_NETWORK)
             add_driver(engine, config, &config->drivers[i]);
-    if (r == 0)
-        r = open_used_drivers(engine, config, err);
-    for (size_t i = 0; r == 0 && i < dv_drivers_count(engine->drivers); i++) {
-        struct dv_driver_info info;
-
-        dv_drivers_info(engine->drivers, i, &info);
-        if (info.state != DV_DRIVER_ACTIVE)
-            dv_log_warn(NULL, "%s driver %s is not active: %s", dv_kind_name(info.kind), info.name,
-                        info.reason);
-    }
-    return r;
+    return r < 0 ? r : open_used_drivers(engine, config, err);
 }
 
 /* "driver = overlay, vfs": the first of the list that is active. Where none is, the first, so that its

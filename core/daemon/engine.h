@@ -27,6 +27,7 @@ struct dv_engine_config {
     char *userns_remap;                              /* "" none, "auto", or a name of /etc/subuid */
     char *instance;                                  /* "" for the default root, else 6 letters */
     char *bridge_name, *default_pool, *nft_table, *cgroup_parent;
+    int64_t driver_timeout_s;                        /* of a driver's call */
     bool favordynmods;
     int64_t log_max_bytes, log_max_files, netns_pool, max_connections;
 };

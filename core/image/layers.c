@@ -21,15 +21,7 @@ int dv_storage_get(struct dv_images *images, const char *name, struct dv_driver 
 
 struct dv_driver *dv_storage_at(struct dv_images *images, size_t i)
 {
-    struct dv_error ignored = { 0 };
-    struct dv_driver_info info;
-    struct dv_driver *driver;
-
-    dv_drivers_info(images->drivers, i, &info);
-    if (info.kind != DV_KIND_STORAGE || info.state != DV_DRIVER_ACTIVE ||
-        dv_storage_get(images, info.name, &driver, &ignored) < 0)
-        return NULL;
-    return driver;
+    return dv_drivers_at(images->drivers, i, DV_KIND_STORAGE);
 }
 
 static bool native_diff(const struct dv_driver *driver)
@@ -44,8 +36,9 @@ int dv_layer_present(struct dv_driver *driver, const char *layer_id, struct dv_e
     dv_autocall call = { 0 };
     int r;
 
-    dv_call_init(&call, driver, err);
-    r = dv_call_result(&call, ops->stat(driver->self, &call, layer_id, &info));
+    r = dv_call_begin(&call, driver, "stat", err);
+    if (r == 0)
+        r = dv_call_result(&call, ops->stat(driver->self, &call, layer_id, &info));
     if (r == -DV_E_NOT_FOUND) {
         dv_error_clear(err);
         return 0;
@@ -59,8 +52,11 @@ int dv_layer_remove(struct dv_driver *driver, const char *layer_id, struct dv_er
 {
     const struct dv_storage_ops *ops = driver->ops;
     dv_autocall call = { 0 };
+    int r = dv_call_begin(&call, driver, "remove", err);
 
-    dv_call_init(&call, driver, err);
+    if (r < 0)
+        return r;
+    dv_call_long(&call);
     return dv_call_result(&call, ops->remove(driver->self, &call, layer_id));
 }
 
@@ -72,7 +68,9 @@ static int open_diff(struct dv_driver *driver, const char *token, struct dv_laye
     dv_autocall call = { 0 };
     int r;
 
-    dv_call_init(&call, driver, err);
+    r = dv_call_begin(&call, driver, "open_diff", err);
+    if (r < 0)
+        return r;
     r = dv_call_result(&call, ops->open_diff(driver->self, &call, token, /* for_write */ 1, &dir));
     if (r < 0)
         return r;
@@ -98,8 +96,11 @@ int dv_layer_prepare(struct dv_driver *driver, const char *token, const char *pa
         dv_layer_id(parent, parent_id);
         req.parent = parent_id;
     }
-    dv_call_init(&call, driver, err);
-    r = dv_call_result(&call, ops->prepare(driver->self, &call, &req));
+    r = dv_call_begin(&call, driver, "prepare", err);
+    if (r == 0) {
+        dv_call_long(&call);
+        r = dv_call_result(&call, ops->prepare(driver->self, &call, &req));
+    }
     if (r < 0)
         return dv_wrap(err, "prepare a layer");
     r = open_diff(driver, token, ret, err);
@@ -120,7 +121,10 @@ int dv_layer_commit(struct dv_driver *driver, const char *token, const char *cha
     dv_layer_id(chain, id);
     if (*parent)
         dv_layer_id(parent, parent_id);
-    dv_call_init(&call, driver, err);
+    r = dv_call_begin(&call, driver, "commit", err);
+    if (r < 0)
+        return dv_wrap(err, "commit layer %s", id);
+    dv_call_long(&call);
     r = dv_call_result(&call, ops->commit(driver->self, &call, token, id,
                                           *parent ? parent_id : NULL));
     if (r != -DV_E_CONFLICT)
@@ -145,9 +149,13 @@ static void empty_trash_of(struct dv_driver *driver)
     const struct dv_storage_ops *ops = driver->ops;
     struct dv_error err = { 0 };
     dv_autocall call = { 0 };
+    int r = dv_call_begin(&call, driver, "empty_trash", &err);
 
-    dv_call_init(&call, driver, &err);
-    if (dv_call_result(&call, ops->empty_trash(driver->self, &call, /* older_than_s */ 0)) < 0)
+    if (r == 0) {
+        dv_call_long(&call);
+        r = dv_call_result(&call, ops->empty_trash(driver->self, &call, /* older_than_s */ 0));
+    }
+    if (r < 0)
         dv_log_warn(NULL, "empty the trash of storage driver '%s': %s", driver->name, err.msg);
 }
 

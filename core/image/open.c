@@ -70,16 +70,19 @@ static void recover(struct dv_images *images, struct dv_driver *driver,
     dv_autocall call = { 0 };
     int r;
 
-    dv_call_init(&call, driver, &err);
     r = dv_rows_strings(images->db, &known, &err,
                         "SELECT layer_id FROM layer_storage WHERE driver = ?", driver->name);
     for (size_t i = 0; r == 0 && i < known_workspaces->n; i++)
         if (dv_strv_add(&known, known_workspaces->items[i]) < 0)
             r = dv_fail(&err, DV_E_NO_MEMORY, "out of memory");
-    /* With half a list everything else would go to the trash. */
     if (r == 0)
+        r = dv_call_begin(&call, driver, "recover", &err);
+    /* With half a list everything else would go to the trash. */
+    if (r == 0) {
+        dv_call_long(&call);
         r = dv_call_result(&call, ops->recover(driver->self, &call,
                                                (const char *const *)known.items, known.n));
+    }
     if (r < 0)
         dv_log_error(NULL, "recover storage driver '%s': %s", driver->name, err.msg);
 }
@@ -112,12 +115,12 @@ void dv_images_driver_status(struct dv_images *images, struct dv_strv *keys, str
     dv_autocall call = { 0 };
     size_t i;
 
-    dv_call_init(&call, NULL, &err);
     if (dv_storage_get(images, images->storage_driver, &driver, &err) < 0)
         return;
     ops = driver->ops;
-    dv_call_init(&call, driver, &err);
-    if (!ops->status || dv_call_result(&call, ops->status(driver->self, &call, &rows)) < 0)
+    if (!ops->status || dv_call_begin(&call, driver, "status", &err) < 0 ||
+        dv_call_result(&call, ops->status(driver->self, &call, &rows)) < 0 ||
+        dv_result_kvs(&call, "row", &rows) < 0)
         return;
     for (i = 0; i < rows.n; i++)
         if (dv_strv_add(keys, rows.items[i].key) < 0 ||

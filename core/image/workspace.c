@@ -128,12 +128,16 @@ static int prepare(struct dv_driver *driver, const char *workspace_id, const cha
     struct dv_layer_req req = { .struct_size = sizeof(req), .id = workspace_id };
     char parent[DV_LAYER_ID_BYTES];
     dv_autocall call = { 0 };
+    int r;
 
     if (parent_chain) {
         dv_layer_id(parent_chain, parent);
         req.parent = parent;
     }
-    dv_call_init(&call, driver, err);
+    r = dv_call_begin(&call, driver, "prepare", err);
+    if (r < 0)
+        return r;
+    dv_call_long(&call);
     return dv_call_result(&call, ops->prepare(driver->self, &call, &req));
 }
 
@@ -279,13 +283,16 @@ static int activate(struct dv_images *images, const char *driver_name, const cha
     dv_autocall call = { 0 };
     int r;
 
-    dv_call_init(&call, NULL, err);
     r = dv_storage_get(images, driver_name, &driver, err);
     if (r < 0)
         return r;
     ops = driver->ops;
-    dv_call_init(&call, driver, err);
-    r = dv_call_result(&call, ops->activate(driver->self, &call, workspace_id, read_only, &mounts));
+    r = dv_call_begin(&call, driver, "activate", err);
+    if (r == 0)
+        r = dv_call_result(&call, ops->activate(driver->self, &call, workspace_id, read_only,
+                                                &mounts));
+    if (r == 0)
+        r = dv_result_mounts(&call, &mounts);
     if (r < 0)
         return dv_wrap(err, "use workspace %.12s", workspace_id);
     if (close_descriptors(&mounts))
@@ -331,11 +338,10 @@ void dv_workspace_deactivate(struct dv_images *images, const char *driver_name,
     struct dv_driver *driver;
     dv_autocall call = { 0 };
 
-    dv_call_init(&call, NULL, &err);
     if (dv_storage_get(images, driver_name, &driver, &err) == 0) {
         ops = driver->ops;
-        dv_call_init(&call, driver, &err);
-        if (dv_call_result(&call, ops->deactivate(driver->self, &call, workspace_id)) == 0)
+        if (dv_call_begin(&call, driver, "deactivate", &err) == 0 &&
+            dv_call_result(&call, ops->deactivate(driver->self, &call, workspace_id)) == 0)
             return;
     }
     dv_log_warn(NULL, "release workspace %.12s: %s", workspace_id, err.msg);

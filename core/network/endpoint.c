@@ -350,9 +350,10 @@ int dv_endpoint_remove(struct dv_net *net, const char *endpoint_id, struct dv_er
     if (get_target(net, endpoint_id, &t, &ignored) >= 0) {
         dv_autocall call = { 0 };
 
-        dv_call_init(&call, t.driver, &ignored);
-        r = dv_call_result(&call, t.ops->delete_endpoint(t.driver->self, &call, t.ep.network->id,
-                                                         t.ep.id));
+        r = dv_call_begin(&call, t.driver, "delete_endpoint", &ignored);
+        if (r == 0)
+            r = dv_call_result(&call, t.ops->delete_endpoint(t.driver->self, &call,
+                                                             t.ep.network->id, t.ep.id));
         if (r < 0) {
             *err = ignored;
             return dv_wrap(err, "remove endpoint on network '%s'", t.ep.network->name);
@@ -437,18 +438,23 @@ static int join(const struct target *t, struct dv_sandbox *sb, char ifname[16],
     dv_autocall call = { 0 };
     int r;
 
-    dv_call_init(&call, t->driver, err);
+    r = dv_call_begin(&call, t->driver, "create_endpoint", err);
     /* Told again at each join: after a restart the driver may not know it. */
-    r = dv_call_result(&call, t->ops->create_endpoint(t->driver->self, &call, &req));
+    if (r >= 0)
+        r = dv_call_result(&call, t->ops->create_endpoint(t->driver->self, &call, &req));
+    dv_call_next(&call, "join");
     if (r >= 0)
         r = dv_call_result(&call, t->ops->join(t->driver->self, &call, ep->network->id, ep->id,
                                                sb->netns_fd, &link));
     if (r < 0)
         return r;
-    r = set_up_link(ep, &link, sb, ifname, err);
+    r = dv_result_link(&call, &link);
+    if (r >= 0)
+        r = set_up_link(ep, &link, sb, ifname, err);
     if (r < 0) {
         struct dv_error why = *err;
 
+        dv_call_next(&call, "leave");
         /* The same call: a second one would wait for this where the driver is a serial one. */
         (void)dv_call_result(&call, t->ops->leave(t->driver->self, &call, ep->network->id, ep->id,
                                                   sb->netns_fd));
@@ -494,9 +500,10 @@ void dv_endpoint_leave(struct dv_net *net, const char *endpoint_id, int netns_fd
     int r = get_target(net, endpoint_id, &t, &err);
 
     if (r >= 0) {
-        dv_call_init(&call, t.driver, &err);
-        r = dv_call_result(&call, t.ops->leave(t.driver->self, &call, t.ep.network->id, t.ep.id,
-                                               netns_fd));
+        r = dv_call_begin(&call, t.driver, "leave", &err);
+        if (r == 0)
+            r = dv_call_result(&call, t.ops->leave(t.driver->self, &call, t.ep.network->id, t.ep.id,
+                                                   netns_fd));
     }
     if (r < 0)
         dv_log_warn(log_ctx, "endpoint %.12s leaves its network: %s", endpoint_id, err.msg);

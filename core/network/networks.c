@@ -327,10 +327,14 @@ static int bring_up(struct dv_net *net, struct dv_network *nw, struct dv_net_inf
 
     if (r < 0)
         return r;
-    dv_call_init(&call, driver, err);
+    r = dv_call_begin(&call, driver, "create_network", err);
+    if (r < 0)
+        return r;
     fill_request(nw, &request);
     *info = (struct dv_net_info){ .struct_size = sizeof(*info) };
     r = dv_call_result(&call, ops->create_network(driver->self, &call, &request.req, info));
+    if (r == 0)
+        r = dv_result_net_info(&call, info);
     if (r < 0)
         return dv_wrap(err, "create network '%s'", nw->name);
     /* The call's arena ends with us. */
@@ -456,9 +460,11 @@ static int recover_driver(struct dv_net *net, const struct dv_network *first, st
 
     if (r >= 0)
         r = replay_fill(net, first->driver, &replay, err);
+    if (r >= 0)
+        r = dv_call_begin(&call, driver, "recover", err);
     if (r < 0)
         return r;
-    dv_call_init(&call, driver, err);
+    dv_call_long(&call);
     return dv_call_result(&call, ops->recover(driver->self, &call, replay.net_list, replay.n_nets,
                                               replay.ep_list, replay.n_eps));
 }
@@ -498,9 +504,11 @@ static int remove_all(struct dv_net *net, const struct dv_network *first, struct
     dv_autocall call = { 0 };
     int r = dv_network_driver(net, first, &driver, &ops, err);
 
+    if (r >= 0)
+        r = dv_call_begin(&call, driver, "recover", err);
     if (r < 0)
         return r;
-    dv_call_init(&call, driver, err);
+    dv_call_long(&call);
     return dv_call_result(&call, ops->recover(driver->self, &call, NULL, 0, NULL, 0));
 }
 

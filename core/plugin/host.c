@@ -1,6 +1,7 @@
 /* host.c - the services that the host offers a plugin (struct dv_host). */
 
 #include "core/plugin/internal.h"
+#include "core/plugin/watch.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -63,22 +64,18 @@ static int32_t host_fail(struct dv_call *c, int32_t code, int32_t sys_errno, con
     return dv_fail_errno(c->err, code, "%s", msg);
 }
 
-struct block {
-    struct block *next;
-    max_align_t data[];
-};
-
 static void *host_alloc(struct dv_call *c, size_t size)
 {
-    struct block *b;
+    struct dv_arena_block *b;
 
     if (size > ARENA_MAX_BYTES) {
         errno = ENOMEM;
         return NULL;
     }
-    b = calloc(1, offsetof(struct block, data) + size);
+    b = calloc(1, offsetof(struct dv_arena_block, data) + size);
     if (!b)
         return NULL;
+    b->size = size;
     b->next = c->arena;
     c->arena = b;
     return b->data;
@@ -86,7 +83,7 @@ static void *host_alloc(struct dv_call *c, size_t size)
 
 static int32_t host_cancel_fd(struct dv_call *c)
 {
-    return c->cancel_fd;
+    return dv_calls_cancel_fd(c);
 }
 
 static uint64_t host_deadline_ns(struct dv_call *c)
@@ -96,6 +93,7 @@ static uint64_t host_deadline_ns(struct dv_call *c)
 
 static void host_progress(struct dv_call *c, const char *id, uint64_t done, uint64_t total)
 {
+    dv_calls_renew(c); /* slow, but not stuck */
     if (c->progress)
         c->progress(c->progress_arg, id, done, total);
 }

@@ -1,6 +1,7 @@
 /* kinds.c - the kinds of plugins: names, table sizes, slots that no driver may leave out. */
 
 #include "core/plugin/internal.h"
+#include "core/plugin/probe.h"
 
 #include <davit/network.h>
 #include <davit/registry.h>
@@ -61,4 +62,29 @@ int dv_kind_parse(const char *name)
         if (dv_streq(kinds[i].name, name))
             return (int)kinds[i].kind;
     return -1;
+}
+
+static const struct {
+    uint32_t kind;                   /* 0: of every kind */
+    uint64_t bit;
+    const char *name;
+} caps[] = {
+    { 0, DV_CAP_SERIAL, "serial" },
+    { 0, DV_CAP_ROOTLESS, "rootless" },
+    { 0, DV_CAP_RELOAD, "reload" },
+    { DV_KIND_STORAGE, (uint64_t)DV_STORAGE_CAP_QUOTA << 32, "quota" },
+    { DV_KIND_STORAGE, (uint64_t)DV_STORAGE_CAP_NATIVE_DIFF << 32, "native-diff" },
+    { DV_KIND_NETWORK, (uint64_t)DV_NET_SCOPE_GLOBAL << 32, "scope-global" },
+    { DV_KIND_NETWORK, (uint64_t)DV_NET_CAP_OWNS_SANDBOX << 32, "owns-sandbox" },
+    { DV_KIND_NETWORK, (uint64_t)DV_NET_CAP_NO_GATEWAY << 32, "no-gateway" },
+};
+
+json_object *dv_caps_names(uint32_t kind, uint64_t bits)
+{
+    json_object *list = json_object_new_array();
+
+    for (size_t i = 0; list && i < N(caps); i++)
+        if ((bits & caps[i].bit) && (!caps[i].kind || caps[i].kind == kind))
+            json_object_array_add(list, json_object_new_string(caps[i].name));
+    return list;
 }

@@ -1,13 +1,40 @@
 /* load.c - open one driver: the eight steps of docs/plugin-abi.md, section 4, in their order. */
 
 #include "core/plugin/internal.h"
+#include "core/plugin/watch.h"
 
 #include <dlfcn.h>
 #include <link.h>
 #include <stdio.h>
 
-static int load_file(const char *path, void **ret_handle, dv_plugin_entry **ret_entry,
-                     struct dv_error *err)
+/* Where the object of MAP lies: its constants are good results (results.c). */
+struct extent {
+    const struct link_map *map;
+    uintptr_t begin, end;
+};
+
+static int measure(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct extent *e = arg;
+
+    (void)size;
+    if (info->dlpi_addr != e->map->l_addr || !dv_streq(info->dlpi_name, e->map->l_name))
+        return 0;
+    e->begin = UINTPTR_MAX;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        uintptr_t at = info->dlpi_addr + ph->p_vaddr;
+
+        if (ph->p_type != PT_LOAD)
+            continue;
+        e->begin = at < e->begin ? at : e->begin;
+        e->end = at + ph->p_memsz > e->end ? at + ph->p_memsz : e->end;
+    }
+    return 1;
+}
+
+static int load_file(const char *path, struct dv_described *ret, void **ret_handle,
+                     dv_plugin_entry **ret_entry, struct dv_error *err)
 {
     struct link_map *map = NULL, *owner = NULL;
     Dl_info info;
@@ -29,41 +56,55 @@ static int load_file(const char *path, void **ret_handle, dv_plugin_entry **ret_
                        "plugin %s does not export %s(): build it with DV_PLUGIN_DEFINE", path,
                        DV_PLUGIN_ENTRY);
     }
+    struct extent extent = { .map = map };
+
+    dl_iterate_phdr(measure, &extent);
+    ret->image_begin = extent.begin;
+    ret->image_bytes = extent.end - extent.begin;
     *ret_handle = handle;
     memcpy(ret_entry, &symbol, sizeof(symbol)); /* ISO C has no cast from object to function */
     return 0;
 }
 
+/* The first calls: nothing can be stuck or in use yet. */
+static void call_begin(struct dv_call *c, const struct dv_driver *d, const char *op,
+                       struct dv_error *err)
+{
+    if (dv_call_begin(c, d, op, err) < 0)
+        dv_error_clear(err);
+}
+
 /* The host's wording where a plugin failed without a reason; recorded in ERR. */
-static int settle(struct dv_call *c, int32_t result, const char *step, struct dv_driver *d)
+static int settle(struct dv_call *c, int32_t result, struct dv_driver *d)
 {
     int r = dv_call_result(c, result);
 
-    return r < 0 ? dv_wrap(c->err, "%s of driver '%s' (%s)", step, d->name, d->path) : r;
+    return r < 0 ? dv_wrap(c->err, "%s of driver '%s' (%s)", c->op, d->name, d->path) : r;
 }
 
 static int run_init(struct dv_driver *d, const struct dv_kvs *config, struct dv_error *err)
 {
     dv_autocall call = { 0 };
 
-    dv_call_init(&call, d, err);
-    return settle(&call, d->plugin->init(d->host, &call, config, &d->self), "init", d);
+    call_begin(&call, d, "init", err);
+    return settle(&call, d->plugin->init(d->host, &call, config, &d->self), d);
 }
 
 static int run_start(struct dv_driver *d, struct dv_error *err)
 {
     dv_autocall call = { 0 };
 
-    dv_call_init(&call, d, err);
     if (!d->plugin->start)
         return 0;
-    return settle(&call, d->plugin->start(d->self, &call), "start", d);
+    call_begin(&call, d, "start", err);
+    return settle(&call, d->plugin->start(d->self, &call), d);
 }
 
 static void driver_free(struct dv_driver *d)
 {
     if (!d)
         return;
+    dv_calls_retire(d->calls);
     if (d->serial)
         pthread_mutex_destroy(d->serial);
     free(d->serial);
@@ -90,6 +131,15 @@ static int add_serial(struct dv_driver *d)
     return 0;
 }
 
+/* NULL where memory is short: then nobody watches its calls. */
+static struct dv_calls *calls_new(struct dv_watchdog *dog, const struct dv_driver *d)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s driver '%s'", dv_kind_name(d->kind), d->name);
+    return dv_calls_new(dog, name);
+}
+
 /* Takes DESCRIBED's table in any case. */
 static struct dv_driver *driver_new(const struct dv_described *described, const char *path,
                                     const struct dv_host_config *host)
@@ -108,10 +158,14 @@ static struct dv_driver *driver_new(const struct dv_described *described, const 
     d->caps = plugin->caps;
     d->ops = described->ops;
     d->plugin = plugin;
+    d->image_begin = described->image_begin;
+    d->image_bytes = described->image_bytes;
     d->name = dv_strdup(plugin->name);
     d->version = dv_strdup(plugin->version);
     d->path = dv_strdup(path);
     d->host = dv_host_new(plugin->kind, plugin->name, host);
+    if (host && host->watchdog && d->name)
+        d->calls = calls_new(host->watchdog, d);
     if (!d->name || !d->version || !d->path || !d->host ||
         ((plugin->caps & DV_CAP_SERIAL) && add_serial(d) < 0)) {
         driver_free(d);
@@ -120,30 +174,32 @@ static struct dv_driver *driver_new(const struct dv_described *described, const 
     return d;
 }
 
-/* Steps 5 to 7. */
-static int open_described(struct dv_open_report *rep, const struct dv_host_config *host,
-                          struct dv_driver **ret, struct dv_error *err)
+void dv_described_done(struct dv_described *described)
 {
-    struct dv_described described = { 0 };
+    free(described->ops);
+    *described = (struct dv_described){ 0 };
+}
+
+int dv_plugin_load(struct dv_open_report *rep, void (*on_stage)(const char *stage),
+                   struct dv_described *ret, struct dv_error *err)
+{
     dv_plugin_entry *entry = NULL;
     void *handle = NULL;
     int r;
 
+    *ret = (struct dv_described){ 0 };
     rep->stage = DV_STAGE_DLOPEN;
-    r = load_file(rep->path, &handle, &entry, err);
+    r = load_file(rep->path, ret, &handle, &entry, err);
     if (r < 0)
         return r;
     rep->stage = DV_STAGE_DESCRIBE;
-    r = dv_plugin_describe(entry(), &rep->note, rep->path, &described, err);
-    if (r < 0) {
+    if (on_stage)
+        on_stage("describe");
+    r = dv_plugin_describe(entry(), &rep->note, rep->path, ret, err);
+    /* Else the handle is kept for ever: NODELETE says so to the linker, this to the reader. */
+    if (r < 0)
         dlclose(handle);
-        return r;
-    }
-    /* The handle is kept for ever: NODELETE says so to the linker, this to the reader. */
-    *ret = driver_new(&described, rep->path, host);
-    if (!*ret)
-        return dv_fail(err, DV_E_NO_MEMORY, "plugin %s: out of memory", rep->path);
-    return 0;
+    return r;
 }
 
 /* Step 8. */
@@ -156,7 +212,7 @@ static int start_driver(struct dv_driver *d, const struct dv_kvs *options,
 
     rep->stage = DV_STAGE_OPTIONS;
     snprintf(section, sizeof(section), "%s.%s", dv_kind_name(d->kind), d->name);
-    r = dv_options_resolve(d->plugin, options, section, &config, err);
+    r = dv_options_resolve(d->plugin, options, section, &config, NULL, err);
     if (r < 0)
         return r;
     rep->stage = DV_STAGE_START;
@@ -174,12 +230,10 @@ static int start_driver(struct dv_driver *d, const struct dv_kvs *options,
     return 0;
 }
 
-int dv_plugin_open(const struct dv_plugin_file *file, const struct dv_kvs *options,
-                   const struct dv_host_config *host, struct dv_open_report *rep,
-                   struct dv_driver **ret, struct dv_error *err)
+int dv_plugin_examine(const struct dv_plugin_file *file, struct dv_open_report *rep,
+                      struct dv_error *err)
 {
     dv_autoclose int fd = -1;
-    struct dv_driver *d = NULL;
     int r;
 
     *rep = (struct dv_open_report){ .stage = DV_STAGE_FIND };
@@ -190,18 +244,30 @@ int dv_plugin_open(const struct dv_plugin_file *file, const struct dv_kvs *optio
     fd = dv_plugin_trust(rep->path, file->sha256, err);
     if (fd < 0)
         return fd;
+    if (fstat(fd, &rep->st) < 0)
+        return dv_fail_errno(err, DV_E_INTERNAL, "plugin %s: stat", rep->path);
     rep->stage = DV_STAGE_NOTE;
     r = dv_plugin_note_fd(fd, rep->path, &rep->note, err);
     if (r == 0)
         r = dv_plugin_note_check(&rep->note, file, rep->path, err);
+    if (r == 0)
+        rep->stage = DV_STAGE_PROBE;
+    return r;
+}
+
+int dv_plugin_start(struct dv_open_report *rep, const struct dv_kvs *options,
+                    const struct dv_host_config *host, struct dv_driver **ret,
+                    struct dv_error *err)
+{
+    struct dv_described described = { 0 };
+    struct dv_driver *d;
+    int r = dv_plugin_load(rep, NULL, &described, err);
+
     if (r < 0)
         return r;
-    /* Step 4 belongs here: a probe process does steps 5 and 6 once for each new file that is not
-     * bundled. Until it exists, a plugin that crashes while it is loaded takes its host along. */
-    rep->stage = DV_STAGE_PROBE;
-    r = open_described(rep, host, &d, err);
-    if (r < 0)
-        return r;
+    d = driver_new(&described, rep->path, host);
+    if (!d)
+        return dv_fail(err, DV_E_NO_MEMORY, "plugin %s: out of memory", rep->path);
     r = start_driver(d, options, rep, err);
     if (r < 0) {
         driver_free(d);
@@ -215,8 +281,9 @@ int dv_driver_open(const struct dv_plugin_file *file, const struct dv_kvs *optio
                    const struct dv_host_config *host, struct dv_driver **ret, struct dv_error *err)
 {
     struct dv_open_report report;
+    int r = dv_plugin_examine(file, &report, err);
 
-    return dv_plugin_open(file, options, host, &report, ret, err);
+    return r < 0 ? r : dv_plugin_start(&report, options, host, ret, err);
 }
 
 void dv_driver_close(struct dv_driver *d)

@@ -25,29 +25,56 @@ struct dv_driver {
     void *self;
     struct dv_host *host;        /* the service table it was given */
     const struct dv_plugin *plugin;      /* the host's own zero-extended copy */
-    pthread_mutex_t *serial;             /* DV_CAP_SERIAL: held from dv_call_init to dv_call_done */
+    pthread_mutex_t *serial;             /* DV_CAP_SERIAL: held from dv_call_begin to dv_call_done */
+    uintptr_t image_begin;               /* where the plugin's object is mapped */
+    size_t image_bytes;
+    struct dv_calls *calls;              /* its calls as the watchdog sees them; NULL: no watchdog */
 };
+struct dv_call_slot;
 /* A call: arena, error slot, deadline. On the caller's stack. */
 struct dv_call {
     struct dv_error *err;
     uint64_t deadline_ns;        /* UINT64_MAX: none */
     int cancel_fd;               /* -1: none */
-    const char *driver;          /* name, for messages */
+    const struct dv_driver *driver;
+    const char *op;              /* what is called, for messages */
     void *arena;                 /* chain of blocks */
     void (*progress)(void *arg, const char *id, uint64_t done, uint64_t total);
     void *progress_arg;
     pthread_mutex_t *serial;     /* held, or NULL */
+    struct dv_call_slot *slot;   /* where the watchdog sees it, or NULL */
 };
-/* To be given to dv_call_init before the scope is left in any way. */
+/* Begins as "= { 0 }". */
 #define dv_autocall __attribute__((cleanup(dv_call_done))) struct dv_call
-/* With a DV_CAP_SERIAL driver this waits until no other call is under way. */
-void dv_call_init(struct dv_call *c, const struct dv_driver *driver, struct dv_error *err);
+/* Before a call into DRIVER; OP names the operation (a literal). UNAVAILABLE with the reason while
+ * an earlier call does not come back. With a DV_CAP_SERIAL driver this waits until no other call is
+ * under way. The call itself stays a plain function call: the watchdog only looks at its times. */
+DV_CHECK int dv_call_begin(struct dv_call *c, const struct dv_driver *driver, const char *op,
+                           struct dv_error *err);
+/* The same call goes on with another operation of the driver: its deadline begins anew. */
+void dv_call_next(struct dv_call *c, const char *op);
+/* For operations that move or delete trees: ten times the usual deadline. */
+void dv_call_long(struct dv_call *c);
 void dv_call_done(struct dv_call *c);
 /* Turn a plugin's result into ours: 0 or -DV_E_*. A positive result, a number that is no code and a
  * failure without a recorded reason become INTERNAL "plugin 'x' misbehaved: ...". */
 int dv_call_result(struct dv_call *c, int32_t result);
 /* The same where 1 to MAX are answers too (dv_registry_ops.next_image: 1). */
 int dv_call_result_upto(struct dv_call *c, int32_t result, int32_t max);
+/* Log and record that the driver broke the contract; -DV_E_INTERNAL. */
+int dv_call_misbehaved(struct dv_call *c, const char *fmt, ...) DV_PRINTF(2, 3);
+
+/* ---- what a successful call gave, before it is read (results.c) ----
+ * Whatever a result points to lies in the call's arena or is constant data of the plugin; anything
+ * else may be gone by now. INTERNAL "plugin 'x' misbehaved: ..." names the member. */
+struct dv_mounts;
+struct dv_net_info;
+struct dv_link;
+DV_CHECK int dv_result_mounts(struct dv_call *c, const struct dv_mounts *mounts);
+DV_CHECK int dv_result_net_info(struct dv_call *c, const struct dv_net_info *info);
+DV_CHECK int dv_result_link(struct dv_call *c, const struct dv_link *link);
+DV_CHECK int dv_result_kvs(struct dv_call *c, const char *member, const struct dv_kvs *kvs);
+DV_CHECK int dv_result_text(struct dv_call *c, const char *member, const char *text); /* or NULL */
 
 /* Extra services that plugins may ask for by dv_host.service(id). */
 struct dv_host_service {
@@ -59,6 +86,7 @@ struct dv_host_config {
     size_t n_services;
     void (*event)(void *arg, const char *action, const char *id, const struct dv_kvs *attrs);
     void *event_arg;
+    struct dv_watchdog *watchdog;    /* over the calls; NULL: none */
 };
 /* EVENT_ARG of the host that a service was called through (its `void *host`). */
 void *dv_host_arg(void *host);

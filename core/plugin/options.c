@@ -175,12 +175,19 @@ static int unknown_key(const struct dv_plugin *p, const char *key, const char *s
                    section, key, nearest);
 }
 
+static void at_fault(char ret[64], const char *key)
+{
+    if (ret)
+        snprintf(ret, 64, "%s", key);
+}
+
 static int check_keys(const struct dv_plugin *p, const struct dv_kvs *given, const char *section,
-                      struct dv_error *err)
+                      char fault[64], struct dv_error *err)
 {
     for (size_t i = 0; i < given->n; i++) {
         const char *key = given->items[i].key;
 
+        at_fault(fault, key);
         if (!option_find(p, key) && !dv_streq(key, STATE_DIR))
             return unknown_key(p, key, section, err);
         for (size_t j = 0; j < i; j++)
@@ -233,8 +240,23 @@ void dv_options_free(struct dv_kvs *kvs)
     *kvs = (struct dv_kvs){ 0 };
 }
 
+int dv_options_copy(const struct dv_kvs *from, struct dv_kvs *ret)
+{
+    struct dv_kv *items = calloc((from ? from->n : 0) + 1, sizeof(*items));
+
+    *ret = (struct dv_kvs){ items, 0 };
+    for (size_t i = 0; items && from && i < from->n; i++) {
+        items[i].key = dv_strdup(from->items[i].key);
+        items[i].value = dv_strdup(from->items[i].value);
+        ret->n++;
+        if (!items[i].key || !items[i].value)
+            return -1;
+    }
+    return items ? 0 : -1;
+}
+
 int dv_options_resolve(const struct dv_plugin *p, const struct dv_kvs *given, const char *section,
-                       struct dv_kvs *ret, struct dv_error *err)
+                       struct dv_kvs *ret, char fault[64], struct dv_error *err)
 {
     const struct dv_kvs none = { 0 };
     struct dv_kvs out = { 0 };
@@ -243,7 +265,7 @@ int dv_options_resolve(const struct dv_plugin *p, const struct dv_kvs *given, co
 
     if (!given)
         given = &none;
-    r = check_keys(p, given, section, err);
+    r = check_keys(p, given, section, fault, err);
     if (r < 0)
         return r;
     items = calloc(p->n_options + 1, sizeof(*items));
@@ -253,6 +275,7 @@ int dv_options_resolve(const struct dv_plugin *p, const struct dv_kvs *given, co
     for (size_t i = 0; i < p->n_options; i++) {
         const struct dv_option *o = option_at(p, i);
 
+        at_fault(fault, o->name);
         r = resolve_row(o, given_value(given, o->name), section, &items[i], err);
         if (r < 0) {
             dv_options_free(&out);

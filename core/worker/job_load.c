@@ -43,7 +43,9 @@ static int open_blob(struct load *l, const struct dv_reg_blob *blob, int *ret_fd
     r = check_claim(blob, err);
     if (r < 0)
         return r;
-    dv_call_init(&call, l->job->driver, err);
+    r = dv_call_begin(&call, l->job->driver, "open_blob", err);
+    if (r < 0)
+        return r;
     call.cancel_fd = l->job->wire.fd;
     r = dv_call_result(&call, l->ops->open_blob(l->job->driver->self, &call, l->handle, blob, &fd));
     if (r < 0)
@@ -138,7 +140,9 @@ static int next_image(struct load *l, struct dv_error *err)
     dv_autocall call = { 0 };
     int r;
 
-    dv_call_init(&call, l->job->driver, err);
+    r = dv_call_begin(&call, l->job->driver, "next_image", err);
+    if (r < 0)
+        return r;
     call.cancel_fd = l->job->wire.fd;
     l->image = (struct dv_reg_image){ .struct_size = sizeof(l->image) };
     l->config = (struct dv_image_config){ 0 };
@@ -155,8 +159,10 @@ static int open_source(struct load *l, int body_fd, struct dv_error *err)
 {
     struct dv_reg_req req = { .struct_size = sizeof(req), .source_fd = body_fd };
     dv_autocall call = { 0 };
+    int r = dv_call_begin(&call, l->job->driver, "open", err);
 
-    dv_call_init(&call, l->job->driver, err);
+    if (r < 0)
+        return r;
     call.cancel_fd = l->job->wire.fd;
     return dv_call_result(&call, l->ops->open(l->job->driver->self, &call, &req, &l->handle));
 }

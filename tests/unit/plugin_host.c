@@ -31,7 +31,7 @@ static int begin(void **state)
     (void)state;
     host = dv_host_new(DV_KIND_STORAGE, "test", &config);
     err = (struct dv_error){ 0 };
-    dv_call_init(&call, NULL, &err);
+    assert_int_equal(dv_call_begin(&call, NULL, "test", &err), 0);
     return host ? 0 : -1;
 }
 
@@ -186,7 +186,7 @@ static void *second_call(void *arg)
     struct dv_error e = { 0 };
     dv_autocall c;
 
-    dv_call_init(&c, job->driver, &e);
+    assert_int_equal(dv_call_begin(&c, job->driver, "test", &e), 0);
     job->order[(*job->n)++] = 2;
     return NULL;
 }
@@ -208,7 +208,7 @@ static void serial_calls_wait(void **state)
     assert_non_null(job.driver->serial);
     job.order = order;
     job.n = &n;
-    dv_call_init(&first, job.driver, &e);
+    assert_int_equal(dv_call_begin(&first, job.driver, "test", &e), 0);
     assert_int_equal(pthread_create(&thread, NULL, second_call, &job), 0);
     usleep(20000);
     order[n++] = 1;

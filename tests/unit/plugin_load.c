@@ -41,7 +41,7 @@ static const char *configured(const struct dv_driver *d, const char *key)
     struct dv_kvs rows = { 0 };
     dv_autocall c;
 
-    dv_call_init(&c, d, &err);
+    assert_int_equal(dv_call_begin(&c, d, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->status(d->self, &c, &rows)), 0);
     for (size_t i = 0; i < rows.n; i++)
         if (dv_streq(rows.items[i].key, key))
@@ -206,7 +206,7 @@ static void an_older_plugin_has_null_slots(void **state)
     assert_null(ops->diff);
     assert_null(ops->status);
     assert_null(d->plugin->fini);
-    dv_call_init(&c, d, &err);
+    assert_int_equal(dv_call_begin(&c, d, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->remove(d->self, &c, "ok")), 0);
     dv_driver_close(d);
 }
@@ -231,9 +231,9 @@ static void results_are_judged(void **state)
     static const struct { const char *id; int result; const char *says; } cases[] = {
         { "ok", 0, "" },
         { "changed-mind", 0, "" },
-        { "positive", -DV_E_INTERNAL, "plugin 'good' misbehaved: it returned 7" },
-        { "no-code", -DV_E_INTERNAL, "it returned -4711, which is no error code" },
-        { "silent", -DV_E_INTERNAL, "it returned CONFLICT without a reason" },
+        { "positive", -DV_E_INTERNAL, "plugin 'good' misbehaved: test() returned 7" },
+        { "no-code", -DV_E_INTERNAL, "test() returned -4711, which is no error code" },
+        { "silent", -DV_E_INTERNAL, "test() returned CONFLICT without a reason" },
         { "outer", -DV_E_CONFLICT, "outer: the zoo says no" },
     };
     const struct dv_storage_ops *ops;
@@ -248,7 +248,7 @@ static void results_are_judged(void **state)
         struct dv_error e = { 0 };
         dv_autocall c;
 
-        dv_call_init(&c, d, &e);
+        assert_int_equal(dv_call_begin(&c, d, "test", &e), 0);
         assert_int_equal(dv_call_result(&c, ops->remove(d->self, &c, cases[i].id)),
                          cases[i].result);
         assert_contains(e.msg, cases[i].says);

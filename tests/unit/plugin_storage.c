@@ -32,7 +32,7 @@ static char *state_dir;
         dv_autocall c_;                                                                            \
         struct dv_call *c = &c_;                                                                   \
         err = (struct dv_error){ 0 };                                                              \
-        dv_call_init(c, drv, &err);                                                                \
+        assert_int_equal(dv_call_begin(c, drv, "test", &err), 0);                                  \
         dv_call_result(c, __VA_ARGS__);                                                            \
     })
 
@@ -351,7 +351,7 @@ static void stat_counts_each_inode_once(void **state)
     assert_int_equal(linkat(d.dir_fd, "ten", d.dir_fd, "again", 0), 0);
     assert_int_equal(mkdirat(d.dir_fd, "sub", 0755), 0);
     close(d.dir_fd);
-    dv_call_init(&call, drv, &err);
+    assert_int_equal(dv_call_begin(&call, drv, "test", &err), 0);
     assert_int_equal(ops->stat(drv->self, &call, WORK_1, &info), 0);
     assert_int_equal(info.bytes, 10);
     assert_int_equal(info.inodes, 3);
@@ -381,7 +381,7 @@ static void a_cancelled_call_ends(void **state)
     assert_int_equal(erase(WORK_1), 0);
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     close(fds[1]);
-    dv_call_init(&c, drv, &e);
+    assert_int_equal(dv_call_begin(&c, drv, "test", &e), 0);
     c.cancel_fd = fds[0];
     assert_int_equal(dv_call_result(&c, ops->empty_trash(drv->self, &c, 0)), -DV_E_CANCELED);
     c.cancel_fd = -1;
@@ -402,7 +402,7 @@ static void *come_and_go(void *arg)
     for (int i = 0; i < 50; i++) {
         dv_autocall c;
 
-        dv_call_init(&c, drv, &e);
+        assert_int_equal(dv_call_begin(&c, drv, "test", &e), 0);
         if (ops->prepare(drv->self, &c, &req) < 0 || ops->activate(drv->self, &c, id, 0, &m) < 0 ||
             ops->remove(drv->self, &c, LAYER_1) != -DV_E_CONFLICT ||
             ops->deactivate(drv->self, &c, id) < 0 || ops->remove(drv->self, &c, id) < 0) {
@@ -508,7 +508,7 @@ static void overlay_describes_its_mount(void **state)
     NEEDS_ROOT();
     two_layers();
     assert_int_equal(prepare(WORK_1, LAYER_2), 0);
-    dv_call_init(&c, drv, &err);
+    assert_int_equal(dv_call_begin(&c, drv, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->activate(drv->self, &c, WORK_1, 0, &m)), 0);
     assert_int_equal(m.n, 1);
     mount = m.items;
@@ -551,7 +551,7 @@ static void overlay_plan_mounts(void **state)
     NEEDS_ROOT();
     two_layers();
     assert_int_equal(prepare(WORK_1, LAYER_2), 0);
-    dv_call_init(&c, drv, &err);
+    assert_int_equal(dv_call_begin(&c, drv, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->activate(drv->self, &c, WORK_1, 0, &m)), 0);
     fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
     assert_true(fs >= 0);
@@ -621,7 +621,7 @@ static void overlay_takes_128_layers(void **state)
         memcpy(parent, id, sizeof(parent));
     }
     assert_int_equal(prepare(WORK_1, parent), 0);
-    dv_call_init(&c, drv, &err);
+    assert_int_equal(dv_call_begin(&c, drv, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->activate(drv->self, &c, WORK_1, 0, &m)), 0);
     assert_non_null(param(m.items, "lowerdir+", 127));
     assert_null(param(m.items, "lowerdir+", 128));
@@ -635,7 +635,7 @@ static void overlay_says_what_info_shows(void **state)
 
     (void)state;
     NEEDS_ROOT();
-    dv_call_init(&c, drv, &err);
+    assert_int_equal(dv_call_begin(&c, drv, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->status(drv->self, &c, &rows)), 0);
     assert_int_equal(rows.n, 5);
     assert_string_equal(rows.items[0].key, "Backing Filesystem");
@@ -744,7 +744,7 @@ static void vfs_needs_the_parent_first(void **state)
     assert_int_equal(commit(WORK_1, LAYER_2, LAYER_1), -DV_E_CONFLICT);
     assert_contains(err.msg, "was prepared on parent ''");
     assert_true(drv->caps == 0);
-    dv_call_init(&c, drv, &err);
+    assert_int_equal(dv_call_begin(&c, drv, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->activate(drv->self, &c, WORK_1, 0, &m)), 0);
     assert_string_equal(m.items->type, "bind");
     assert_contains(m.items->source, "/work/" WORK_1 "/diff");
@@ -765,7 +765,7 @@ static void vfs_cancelled_copy_leaves_nothing(void **state)
         write_in(WORK_1, name, "x");
     }
     assert_int_equal(commit(WORK_1, LAYER_1, NULL), 0);
-    dv_call_init(&c, drv, &err);
+    assert_int_equal(dv_call_begin(&c, drv, "test", &err), 0);
     c.deadline_ns = 1;
     assert_int_equal(dv_call_result(&c, ops->prepare(drv->self, &c, &req)), -DV_E_TIMEOUT);
     assert_int_equal(entries("tmp"), 0);
