@@ -23,6 +23,7 @@ struct exit_job {
     uint64_t generation;
     struct dv_exit exit;
     bool shim_lost;
+    bool releasing;                  /* the shim still lets go of mounts and namespaces */
     bool owns;                       /* the operation is ours */
     bool remove;                     /* --rm: it goes with its end */
     bool restart;                    /* its policy asks for another run, as TURN */
@@ -52,8 +53,7 @@ bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
     return true;
 }
 
-/* Nobody can use the layer between the end of a --rm container and its removal. */
-static void release(struct dv_container *c, bool remove)
+static void leave_networks(struct dv_container *c)
 {
     struct dv_engine *engine = c->cs->engine;
     struct dv_endpoint_view *list = NULL;
@@ -62,8 +62,16 @@ static void release(struct dv_container *c, bool remove)
     for (size_t i = 0; i < n; i++)
         dv_endpoint_leave(engine->net, list[i].id, -1);
     free(list);
+}
+
+/* Nobody can use the layer between the end of a --rm container and its removal. */
+static void release_layer(const struct exit_job *job)
+{
+    struct dv_container *c = job->c;
+    struct dv_engine *engine = c->cs->engine;
+
     dv_workspace_deactivate(engine->images, c->storage_driver, c->id);
-    if (remove)
+    if (job->remove)
         dv_lease_change(engine->leases, c->id, DV_LEASE_RUN, DV_LEASE_REMOVE);
     else
         dv_lease_drop(engine->leases, c->id, DV_LEASE_RUN);
@@ -170,19 +178,56 @@ static void wake(struct dv_container *c)
     dv_lock_drop(&c->lock);
 }
 
-static void end(struct exit_job *job)
+static void job_free(struct exit_job *job)
+{
+    dv_container_unref(job->c);
+    free(job);
+}
+
+/* The layer is free: whoever waits to start, remove or read it may. */
+static void finish(struct exit_job *job)
 {
     struct dv_container *c = job->c;
-    struct dv_error err = { 0 };
 
-    if (job->remove && dv_container_erase(c, &err) < 0)
-        dv_log_error(NULL, "container %s: remove after its exit: %s", c->id, err.msg);
-    else if (!job->remove)
-        dv_container_clean_kernel(c);
+    release_layer(job);
+    dv_container_clean_kernel(c);
     if (job->owns)
         dv_op_end(c);
     if (job->restart)
         dv_restart_schedule(c, job->turn);
+    job_free(job);
+}
+
+/* Nobody can start it again, so nobody waits for its shim. */
+static void remove_now(struct exit_job *job)
+{
+    struct dv_container *c = job->c;
+    struct dv_error err = { 0 };
+
+    release_layer(job);
+    if (dv_container_erase(c, &err) < 0)
+        dv_log_error(NULL, "container %s: remove after its exit: %s", c->id, err.msg);
+    if (job->owns)
+        dv_op_end(c);
+    job_free(job);
+}
+
+/* The unmounting of a layer waits for the disk and for the kernel's grace periods: it does not hold up
+ * who waits for the exit, but the operation lasts until it is through. */
+static void end(struct exit_job *job)
+{
+    struct dv_container *c = job->c;
+
+    if (job->remove) {
+        remove_now(job);
+    } else if (job->owns && job->releasing) {
+        dv_lock_take(&c->lock);
+        c->ended = job;
+        dv_lock_drop(&c->lock);
+    } else {
+        finish(job);
+    }
+    dv_test_point("exit-settled");
 }
 
 static void settle(void *arg)
@@ -191,27 +236,40 @@ static void settle(void *arg)
     struct dv_container *c = job->c;
 
     dv_test_point("exit-told");
-    if (begin(job)) {
-        if (job->shim_lost)
-            settle_lost_shim(job);
-        if (!job->exit.oom)
-            job->exit.oom = dv_cgroup_oom_killed(c->cs->engine->cgroups, c->cs->cgroup_parent,
-                                                 c->id);
-        record_exit(job);
-        dv_test_point("exit-recorded");
-        release(c, job->remove);
-        tell_exit(c, &job->exit);
-        dv_container_volumes_emit(c, "unmount");
-        wake(c);
-        end(job);
-        dv_test_point("exit-settled");
+    if (!begin(job)) {
+        job_free(job);
+        return;
     }
-    dv_container_unref(c);
-    free(job);
+    if (job->shim_lost)
+        settle_lost_shim(job);
+    if (!job->exit.oom)
+        job->exit.oom = dv_cgroup_oom_killed(c->cs->engine->cgroups, c->cs->cgroup_parent, c->id);
+    record_exit(job);
+    dv_test_point("exit-recorded");
+    leave_networks(c);
+    tell_exit(c, &job->exit);
+    dv_container_volumes_emit(c, "unmount");
+    wake(c);
+    end(job);
 }
 
+static void settle_released(void *arg)
+{
+    struct dv_container *c = arg;
+    struct exit_job *job;
+
+    dv_lock_take(&c->lock);
+    job = dv_take(c->ended);
+    dv_lock_drop(&c->lock);
+    if (job)
+        finish(job);
+    dv_container_unref(c);
+}
+
+enum origin { FROM_SHIM, FROM_RECORD, SHIM_LOST };
+
 static void queue(struct dv_container *c, uint64_t generation, const struct dv_exit *exit,
-                  bool lost)
+                  enum origin origin)
 {
     struct exit_job *job = calloc(1, sizeof(*job));
 
@@ -220,16 +278,27 @@ static void queue(struct dv_container *c, uint64_t generation, const struct dv_e
     job->c = dv_container_ref(c);
     job->generation = generation;
     job->exit = *exit;
-    job->shim_lost = lost;
+    job->shim_lost = origin == SHIM_LOST;
+    job->releasing = origin == FROM_SHIM;
     dv_jobs_add(c->cs->settle, settle, job);
 }
 
 void dv_container_exited(struct dv_container *c, uint64_t generation, const struct dv_exit *exit)
 {
-    queue(c, generation, exit, false);
+    queue(c, generation, exit, FROM_SHIM);
+}
+
+void dv_container_released(struct dv_container *c)
+{
+    dv_jobs_add(c->cs->settle, settle_released, dv_container_ref(c));
+}
+
+void dv_container_ended(struct dv_container *c, uint64_t generation, const struct dv_exit *exit)
+{
+    queue(c, generation, exit, FROM_RECORD);
 }
 
 void dv_container_shim_lost(struct dv_container *c, uint64_t generation)
 {
-    queue(c, generation, &(struct dv_exit){ 0 }, true);
+    queue(c, generation, &(struct dv_exit){ 0 }, SHIM_LOST);
 }

@@ -14,6 +14,7 @@
 #include "core/shim/protocol.h"
 
 struct dv_shim;
+struct exit_job;
 struct dv_spec;
 struct dv_spec_process;
 
@@ -77,6 +78,7 @@ struct dv_container {
     struct dv_waiter *waiters;
     struct dv_follower *followers;
     struct dv_exec *execs;
+    struct exit_job *ended;          /* its operation lasts until its shim has let go */
 };
 
 struct dv_containers {
@@ -163,7 +165,11 @@ int dv_shim_open_run_dir(struct dv_containers *cs, const char *id, bool create,
                          struct dv_error *err);
 
 /* ---- exit.c ---- */
+/* Its shim says so, and lets go of mounts and namespaces meanwhile; dv_container_released() follows. */
 void dv_container_exited(struct dv_container *c, uint64_t generation, const struct dv_exit *exit);
+void dv_container_released(struct dv_container *c);
+/* It ended while no daemon was there. */
+void dv_container_ended(struct dv_container *c, uint64_t generation, const struct dv_exit *exit);
 /* From the shim's record; false if there is none. */
 bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret);
 void dv_container_shim_lost(struct dv_container *c, uint64_t generation); /* EOF without an exit */

@@ -180,7 +180,7 @@ static void settle_ended(struct dv_container *c, bool same_boot)
     }
     if (!same_boot)
         snprintf(exit.error, sizeof(exit.error), "the machine was restarted while it ran");
-    dv_container_exited(c, c->generation, &exit);
+    dv_container_ended(c, c->generation, &exit);
 }
 
 /* No request is served yet: nobody can be in the way. */
@@ -246,7 +246,7 @@ static void settle_start(struct dv_container *c)
         c->started_ns = exit.started_ns;
         dv_lock_drop(&c->lock);
         lease_again(c, DV_LEASE_RUN); /* until its exit is settled */
-        dv_container_exited(c, c->generation, &exit);
+        dv_container_ended(c, c->generation, &exit);
         return;
     }
     if (c->auto_remove)

@@ -258,6 +258,8 @@ static void unwatch(struct dv_shim *shim)
     }
     dv_watch_remove(shim->watch);
     lose_askers(shim);
+    if (shim->exited)
+        dv_container_released(c);
     dv_shim_unref(shim); /* the loop's */
     dv_container_unref(c);
 }

@@ -14,7 +14,8 @@ struct dv_leases;
 
 /* Each has its row in lease.c: how it is named in a refusal, and what it goes together with. */
 enum dv_lease_use {
-    DV_LEASE_RUN,                 /* a container, from before its start's first mount to its exit */
+    DV_LEASE_RUN,                 /* a container, from before its start's first mount until its shim
+                                   * has let go, some ms after its exit was told: wait for it */
     DV_LEASE_COPY_UP,             /* a worker that copies a volume's first files */
     DV_LEASE_REMOVE,              /* the layer is taken away */
     DV_LEASE_USES_

@@ -77,6 +77,17 @@ void dv_life_done(struct dv_life *life)
     life->n_fds = 0;
 }
 
+/* Last of all, since the end of a mount or of a network namespace waits for the kernel, and nobody
+ * should: the closed connections are how davitd learns that the layer is free. */
+static void release(struct dv_life *life)
+{
+    if (life->phase != DV_LIFE_OVER || life->released)
+        return;
+    life->released = true;
+    release_container(life);
+    dv_control_close(life);
+}
+
 void dv_life_settle(struct dv_life *life)
 {
     struct dv_session *next;
@@ -93,6 +104,7 @@ void dv_life_settle(struct dv_life *life)
             life->main = NULL;
         dv_session_free(s);
     }
+    release(life);
     dv_control_reap(life);
     if (life->phase == DV_LIFE_OVER && !life->sessions)
         dv_loop_stop(life->loop);
@@ -144,14 +156,12 @@ void dv_life_announce(struct dv_life *life)
     for (struct dv_session *s = life->sessions; s; s = s->next)
         if (s->exec_id)
             dv_session_force_end(s);
-    release_container(life);
     if (dv_exit_record_write(life->state_dir, &record, &err) < 0)
         dv_log_error(NULL, "%s; who is connected is told nevertheless", err.msg);
     /* Before the event: a restart that follows it binds this name anew. */
     dv_control_unlisten(life);
     life->phase = DV_LIFE_OVER;
     send_exit_event(life, &record);
-    dv_control_close(life);
 }
 
 static void scratch_timeout(void *data)

@@ -46,6 +46,7 @@ struct dv_life {
     size_t n_ns_fds, n_procs_fds;
     int run_dir, state_dir, log_dir, netns_fd, cgroup_dir;
     bool kill_cgroup;
+    bool released;                     /* after the announcement: mounts and namespaces let go */
 
     struct dv_session *sessions;       /* MAIN and the execs */
     struct dv_session *main;           /* the init's */
@@ -66,7 +67,7 @@ void dv_life_done(struct dv_life *life);
 void dv_life_settle(struct dv_life *life);
 /* Before the container ran: kill the init, leave no trace, stop. */
 void dv_life_abort(struct dv_life *life);
-/* The init is gone and its output delivered: release, record, announce. */
+/* The init is gone and its output delivered: record, announce. The next dv_life_settle() releases. */
 void dv_life_announce(struct dv_life *life);
 /* A read buffer that goes away when output rests; NULL on no memory. */
 char *dv_life_scratch(struct dv_life *life);

@@ -33,10 +33,11 @@ enum dv_shim_kind {
     DV_SHIM_REPLY = 100,
     DV_SHIM_ERROR,          /* CODE (DV_E_*), MESSAGE, optional EXIT_CODE */
     DV_SHIM_EVENT_EXIT,     /* EXIT_CODE, SIGNAL, OOM, STARTED_NS, FINISHED_NS; the record is on
-                             * disk already, shim.sock is gone and the namespaces are released. The
-                             * connection closes right after (the shim may go on feeding a slow
-                             * client): connection EOF without the event = look for the record; if
-                             * there is none, the shim was killed */
+                             * disk already and shim.sock is gone. The connection closes once mounts
+                             * and namespaces are released, a few ms later (the shim may go on feeding
+                             * a slow client): only then is the writable layer free. Connection EOF
+                             * without the event = look for the record; if there is none, the shim
+                             * was killed */
     DV_SHIM_EVENT_EXEC_EXIT,/* EXEC_ID, EXIT_CODE: after its output was drained */
     DV_SHIM_EVENT_DETACH,   /* a client typed its detach keys; optional EXEC_ID */
 };
