@@ -222,7 +222,8 @@ int dv_etc_files_write(struct dv_container *c, int dir_fd, struct dv_error *err)
 /* Take everything of C away; the caller holds the operation, and the lease to remove its layer, which
  * ends here in any case. Rows first, then the rest. */
 int dv_container_erase(struct dv_container *c, struct dv_error *err);
-void dv_container_clean_kernel(struct dv_container *c); /* cgroup and run directory, in background */
+void dv_container_clean_kernel(struct dv_container *c); /* cgroup, run directory and, once
+                                                          * removed, its files; in background */
 
 /* ---- view.c ---- */
 void dv_container_emit(struct dv_container *c, const char *action, const char *const *extra);

@@ -29,6 +29,15 @@ static void clean_now(struct dv_container *c)
         dv_log_warn(NULL, "container %s: remove its run directory: %s", c->id, err.msg);
 }
 
+/* Its record is gone: what a daemon that dies before this leaves is found and removed by the next. */
+static void remove_directory(struct dv_container *c)
+{
+    struct dv_error err = { 0 };
+
+    if (dv_remove_tree(c->cs->dirs_fd, c->id, &err) < 0)
+        dv_log_warn(NULL, "container %s: remove its directory: %s", c->id, err.msg);
+}
+
 /* It may have been started again meanwhile: then group and directory are the new run's. Once removed
  * it cannot be. */
 static void clean_kernel(void *arg)
@@ -42,6 +51,7 @@ static void clean_kernel(void *arg)
     dv_lock_drop(&c->lock);
     if (removed) {
         clean_now(c);
+        remove_directory(c);
     } else if (dv_op_begin(c, "clean-up", &err) == 0) {
         dv_lock_take(&c->lock);
         up = c->status == DV_RUNNING || c->status == DV_PAUSED;
@@ -112,9 +122,6 @@ int dv_container_erase(struct dv_container *c, struct dv_error *err)
         dv_log_warn(NULL, "container %s: remove its layer: %s", c->id, ignored.msg);
     dv_lease_drop(cs->engine->leases, c->id, DV_LEASE_REMOVE);
     dv_test_point("rm-workspace");
-    dv_error_clear(&ignored);
-    if (dv_remove_tree(cs->dirs_fd, c->id, &ignored) < 0)
-        dv_log_warn(NULL, "container %s: remove its directory: %s", c->id, ignored.msg);
     dv_containers_forget(cs, c);
 
     dv_lock_take(&c->lock);
