@@ -16,6 +16,9 @@
 
 enum { THREAD_STACK_BYTES = 64 << 10, MAX_POOL = 256 };
 static const uint64_t retry_ns = 1000000000;
+/* The start that took one is under way: making another at once would hold the kernel's lock of network
+ * devices when that start needs it. */
+static const uint64_t rest_ns = 20000000;
 
 struct dv_netns_pool {
     pthread_t thread;
@@ -25,6 +28,7 @@ struct dv_netns_pool {
     pthread_cond_t wake;
     struct dv_sandbox *ready; /* room for SIZE */
     unsigned n;
+    uint64_t taken_ns;        /* when the last one was taken */
     bool stop;
 };
 
@@ -181,16 +185,27 @@ static void add_one(struct dv_netns_pool *pool)
         pool->ready[pool->n++] = sandbox; /* only this thread adds */
 }
 
+/* Under the lock: when to make the next one; 0 = when one is taken. Of many starts in a row each
+ * wants one, and half of the pool must do for those that come meanwhile. */
+static uint64_t refill_time(const struct dv_netns_pool *pool)
+{
+    if (pool->n == pool->size)
+        return 0;
+    return pool->n < pool->size / 2 ? pool->taken_ns : pool->taken_ns + rest_ns;
+}
+
 static void *refill(void *arg)
 {
     struct dv_netns_pool *pool = arg;
 
     dv_lock_take(&pool->lock);
     while (!pool->stop) {
-        if (pool->n < pool->size)
+        uint64_t at = refill_time(pool);
+
+        if (at && at <= dv_mono_ns())
             add_one(pool);
         else
-            (void)dv_lock_wait(&pool->lock, &pool->wake, 0);
+            (void)dv_lock_wait(&pool->lock, &pool->wake, at);
     }
     dv_lock_drop(&pool->lock);
     return NULL;
@@ -211,6 +226,7 @@ int dv_netns_pool_new(unsigned size, struct dv_netns_pool **ret, struct dv_error
         return dv_fail(err, DV_E_NO_MEMORY, "keep network namespaces ready");
     }
     pool->size = size;
+    pool->taken_ns = 1; /* long ago */
     dv_lock_init(&pool->lock, DV_RANK_QUEUE);
     dv_cond_init(&pool->wake);
     if (size) {
@@ -251,6 +267,7 @@ int dv_netns_pool_take(struct dv_netns_pool *pool, struct dv_sandbox *ret, struc
     dv_lock_take(&pool->lock);
     if (pool->n) {
         *ret = pool->ready[--pool->n];
+        pool->taken_ns = dv_mono_ns();
         found = true;
         pthread_cond_signal(&pool->wake);
     }
