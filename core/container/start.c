@@ -282,15 +282,25 @@ static int read_created(struct start *s, struct dv_error *err)
     return s->sandbox.netns_fd < 0 ? 0 : dv_sandbox_adopt(&s->sandbox, err);
 }
 
-static int go(struct start *s, struct dv_error *err)
+/* The shim gets to it once the init waits: asked before that answer was read, it loses no time. */
+static int send_go(struct start *s, struct dv_error *err)
 {
-    dv_autopacket answer = { 0 };
     struct dv_msg_writer w;
     int r;
 
     dv_msg_begin(&w, DV_SHIM_START, 2, DV_MAX_MSG_BYTES);
-    r = dv_shim_call(s->shim.fd, &w, NULL, 0, &answer, &s->exit_code, err);
+    r = dv_msg_end(&w, err);
+    if (r == 0)
+        r = dv_sock_send(s->shim.fd, &w, NULL, 0, err);
     dv_msg_done(&w);
+    return r < 0 ? dv_wrap(err, "ask davit-shim to start") : 0;
+}
+
+static int read_gone(struct start *s, struct dv_error *err)
+{
+    dv_autopacket answer = { 0 };
+    int r = dv_shim_read_answer(s->shim.fd, &answer, &s->exit_code, err);
+
     if (r == 0)
         s->started_ns = dv_msg_get_u64(&answer.msg, DV_ST_STARTED_NS, dv_now_ns());
     return r;
@@ -332,7 +342,11 @@ static int prepare(struct start *s, struct dv_error *err)
     struct dv_container *c = s->c;
     int r;
 
-    r = open_dirs(s, err);
+    /* First: it comes up meanwhile. */
+    r = dv_shim_spawn(c->cs, &s->shim, err);
+    dv_test_point("start-spawned");
+    if (r == 0)
+        r = open_dirs(s, err);
     if (r == 0)
         r = dv_etc_files_write(c, s->state_fd, err);
     if (r == 0)
@@ -347,31 +361,44 @@ static int prepare(struct start *s, struct dv_error *err)
     return r;
 }
 
-static int launch(struct start *s, struct dv_error *err)
+/* The network of a container with a user namespace is born in it: created, joined, then started. */
+static int launch_late_network(struct start *s, struct dv_error *err)
 {
-    struct dv_containers *cs = s->c->cs;
-    bool ready_netns = s->sandbox.netns_fd >= 0;
-    int r;
+    int r = read_created(s, err);
 
-    r = make_plan(s, err);
-    if (r == 0)
-        r = dv_shim_spawn(cs, &s->shim, err);
-    dv_test_point("start-spawned");
-    if (r == 0)
-        r = send_create(s, err);
-    if (r < 0)
-        return r;
-    /* The shim mounts meanwhile; a user namespace's network is born there and joined afterwards. */
-    if (ready_netns)
-        r = join_endpoints(s, err);
-    dv_test_point("start-joined");
-    if (r == 0)
-        r = read_created(s, err);
-    if (r == 0 && !ready_netns)
-        r = join_endpoints(s, err);
     dv_test_point("start-created");
     if (r == 0)
-        r = go(s, err);
+        r = join_endpoints(s, err);
+    dv_test_point("start-joined");
+    return r == 0 ? send_go(s, err) : r;
+}
+
+/* The endpoints are made while the shim mounts. */
+static int launch_ready_network(struct start *s, struct dv_error *err)
+{
+    int r = join_endpoints(s, err);
+
+    dv_test_point("start-joined");
+    if (r == 0)
+        r = send_go(s, err);
+    if (r == 0)
+        r = read_created(s, err);
+    dv_test_point("start-created");
+    return r;
+}
+
+static int launch(struct start *s, struct dv_error *err)
+{
+    const struct dv_spec_ns *net = &s->spec->ns[DV_NS_NET];
+    int r = make_plan(s, err);
+
+    if (r == 0)
+        r = send_create(s, err);
+    if (r == 0)
+        r = net->wanted && net->fd_index < 0 ? launch_late_network(s, err)
+                                             : launch_ready_network(s, err);
+    if (r == 0)
+        r = read_gone(s, err);
     dv_test_point("start-gone");
     return r;
 }
