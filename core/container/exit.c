@@ -146,7 +146,8 @@ static void record_exit(struct exit_job *job)
     job->restart = dv_restart_begin(c, &job->turn);
     job->remove = c->auto_remove && !c->restarting;
     dv_execs_ended(c);
-    if (dv_tx_begin(c->cs->engine->db, DV_SYNC_NORMAL, &err) == 0) {
+    /* A row that is deleted next needs no end: a daemon that dies before finds the shim's record. */
+    if (!job->remove && dv_tx_begin(c->cs->engine->db, DV_SYNC_NORMAL, &err) == 0) {
         if (dv_container_row_update(c, &err) < 0 || dv_tx_commit(c->cs->engine->db, &err) < 0)
             dv_tx_rollback(c->cs->engine->db);
     }
