@@ -137,9 +137,8 @@ static int read_error(struct dv_http *http, const struct dv_http_reply *reply,
     return dv_fail(err, status_code(reply->status), "Error response from daemon: %s", message);
 }
 
-/* The header of the reply to a request that was sent; a status of 400 or more is an error. */
-static int read_header(struct dv_client *client, struct dv_http *http, struct dv_http_reply *ret,
-                       struct dv_error *err)
+int dv_client_header(struct dv_client *client, struct dv_http *http, struct dv_http_reply *ret,
+                     struct dv_error *err)
 {
     int r = dv_http_head(http, ret, err);
 
@@ -153,25 +152,31 @@ int dv_client_reply(struct dv_client *client, struct dv_http *http, struct dv_er
 {
     dv_autobuf body = DV_BUF_INIT((size_t)DV_HTTP_MAX_JSON_BYTES * 2, "reply");
     struct dv_http_reply reply;
-    int r = read_header(client, http, &reply, err);
+    int r = dv_client_header(client, http, &reply, err);
 
     return r < 0 ? r : dv_http_read_all(http, DV_HTTP_MAX_JSON_BYTES, &body, err);
+}
+
+int dv_client_send(struct dv_client *client, struct dv_http *http,
+                   const struct dv_http_request *request, struct dv_error *err)
+{
+    dv_autofree char *target = dv_xformat("/v" DV_API_VERSION "%s", request->target);
+    struct dv_http_request versioned = *request;
+
+    versioned.target = target;
+    if (client->debug)
+        fprintf(stderr, "davit: debug: %s %s\n", request->method, target);
+    client->status = 0;
+    return dv_http_send(http, &versioned, err);
 }
 
 int dv_client_begin(struct dv_client *client, struct dv_http *http,
                     const struct dv_http_request *request, struct dv_http_reply *ret,
                     struct dv_error *err)
 {
-    dv_autofree char *target = dv_xformat("/v" DV_API_VERSION "%s", request->target);
-    struct dv_http_request versioned = *request;
-    int r;
+    int r = dv_client_send(client, http, request, err);
 
-    versioned.target = target;
-    if (client->debug)
-        fprintf(stderr, "davit: debug: %s %s\n", request->method, target);
-    client->status = 0;
-    r = dv_http_send(http, &versioned, err);
-    return r < 0 ? r : read_header(client, http, ret, err);
+    return r < 0 ? r : dv_client_header(client, http, ret, err);
 }
 
 int dv_client_open(struct dv_client *client, const struct dv_http_request *request,

@@ -27,9 +27,15 @@ void dv_client_done(struct dv_client *client);
 DV_CHECK int dv_client_connect(struct dv_client *client, struct dv_http **ret,
                                struct dv_error *err);
 
-/* Send REQUEST (its target without the version prefix) over HTTP and read the reply's header. A
- * status of 400 or more becomes an error: "Error response from daemon: <message>", with the code
- * that fits it (404 NOT_FOUND, 409 CONFLICT ...), and the status in client->status. */
+/* Send REQUEST (its target without the version prefix) over HTTP. */
+DV_CHECK int dv_client_send(struct dv_client *client, struct dv_http *http,
+                            const struct dv_http_request *request, struct dv_error *err);
+/* Read the header of its reply. A status of 400 or more becomes an error: "Error response from daemon:
+ * <message>", with the code that fits it (404 NOT_FOUND, 409 CONFLICT ...), and the status in
+ * client->status. */
+DV_CHECK int dv_client_header(struct dv_client *client, struct dv_http *http,
+                              struct dv_http_reply *ret, struct dv_error *err);
+/* Both. */
 DV_CHECK int dv_client_begin(struct dv_client *client, struct dv_http *http,
                              const struct dv_http_request *request, struct dv_http_reply *ret,
                              struct dv_error *err);

@@ -65,36 +65,40 @@ int dv_session_signals(struct dv_session *session, bool proxy, struct dv_error *
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-int dv_session_attach(struct dv_session *session, const char *id, bool in, bool out, bool errors,
-                      const char *detach_keys, struct dv_error *err)
+static int send_attach(struct dv_session *session, const char *id,
+                       const struct dv_session_streams *streams, struct dv_error *err)
 {
     dv_autobuf target = DV_TEXT_INIT;
     struct dv_http_request request = { .method = "POST", .upgrade = true };
-    struct dv_http_reply reply;
+    const char *keys = streams->detach_keys;
     int r;
 
     dv_xprintf(&target, "/containers/%s/attach?stream=1", id);
-    dv_xput_query(&target, "stdin", in ? "1" : NULL);
-    dv_xput_query(&target, "stdout", out ? "1" : NULL);
-    dv_xput_query(&target, "stderr", errors ? "1" : NULL);
-    dv_xput_query(&target, "detachKeys", dv_empty(detach_keys) ? NULL : detach_keys);
+    dv_xput_query(&target, "stdin", streams->in ? "1" : NULL);
+    dv_xput_query(&target, "stdout", streams->out ? "1" : NULL);
+    dv_xput_query(&target, "stderr", streams->errors ? "1" : NULL);
+    dv_xput_query(&target, "detachKeys", dv_empty(keys) ? NULL : keys);
     request.target = target.data;
-    session->send_stdin = in;
+    session->send_stdin = streams->in;
     r = dv_client_connect(session->client, &session->stream, err);
-    if (r < 0)
-        return r;
-    r = dv_client_begin(session->client, session->stream, &request, &reply, err);
+    return r < 0 ? r : dv_client_send(session->client, session->stream, &request, err);
+}
+
+static int attached(struct dv_session *session, struct dv_error *err)
+{
+    struct dv_http_reply reply;
+    int r = dv_client_header(session->client, session->stream, &reply, err);
+
     if (r == 0 && !reply.upgraded)
         return dv_fail(err, DV_E_INVALID, "the daemon did not attach: status %d", reply.status);
     return r;
 }
 
-int dv_session_wait(struct dv_session *session, const char *id, const char *condition,
-                    struct dv_error *err)
+static int send_wait(struct dv_session *session, const char *id, const char *condition,
+                     struct dv_error *err)
 {
     dv_autobuf target = DV_TEXT_INIT;
     struct dv_http_request request = { .method = "POST" };
-    struct dv_http_reply reply;
     int r;
 
     dv_xprintf(&target, "/containers/%s/wait", id);
@@ -104,7 +108,43 @@ int dv_session_wait(struct dv_session *session, const char *id, const char *cond
     dv_http_free(session->wait);
     session->wait = NULL;
     r = dv_client_connect(session->client, &session->wait, err);
-    return r < 0 ? r : dv_client_begin(session->client, session->wait, &request, &reply, err);
+    return r < 0 ? r : dv_client_send(session->client, session->wait, &request, err);
+}
+
+static int waiting(struct dv_session *session, struct dv_error *err)
+{
+    struct dv_http_reply reply;
+
+    return dv_client_header(session->client, session->wait, &reply, err);
+}
+
+int dv_session_attach(struct dv_session *session, const char *id,
+                      const struct dv_session_streams *streams, struct dv_error *err)
+{
+    int r = send_attach(session, id, streams, err);
+
+    return r < 0 ? r : attached(session, err);
+}
+
+int dv_session_wait(struct dv_session *session, const char *id, const char *condition,
+                    struct dv_error *err)
+{
+    int r = send_wait(session, id, condition, err);
+
+    return r < 0 ? r : waiting(session, err);
+}
+
+int dv_session_attach_and_wait(struct dv_session *session, const char *id,
+                               const struct dv_session_streams *streams, const char *condition,
+                               struct dv_error *err)
+{
+    int r = send_attach(session, id, streams, err);
+
+    if (r == 0)
+        r = send_wait(session, id, condition, err);
+    if (r == 0)
+        r = attached(session, err);
+    return r < 0 ? r : waiting(session, err);
 }
 
 void dv_session_resize(struct dv_session *session)

@@ -28,12 +28,20 @@ void dv_session_done(struct dv_session *session);
  * alone) and get a descriptor for them. */
 DV_CHECK int dv_session_signals(struct dv_session *session, bool proxy, struct dv_error *err);
 
-/* Attach to container ID (before its start). STREAMS: "stdin" and so on. */
-DV_CHECK int dv_session_attach(struct dv_session *session, const char *id, bool in, bool out,
-                               bool errors, const char *detach_keys, struct dv_error *err);
+struct dv_session_streams {
+    bool in, out, errors;
+    const char *detach_keys;      /* NULL or empty: the daemon's default */
+};
+/* Attach to container ID (before its start). */
+DV_CHECK int dv_session_attach(struct dv_session *session, const char *id,
+                               const struct dv_session_streams *streams, struct dv_error *err);
 /* Ask for its exit, and read the reply's header. CONDITION: "next-exit", "removed", NULL. */
 DV_CHECK int dv_session_wait(struct dv_session *session, const char *id, const char *condition,
                              struct dv_error *err);
+/* Both, asked at the same time. */
+DV_CHECK int dv_session_attach_and_wait(struct dv_session *session, const char *id,
+                                        const struct dv_session_streams *streams,
+                                        const char *condition, struct dv_error *err);
 /* Tell the daemon the terminal's size now. */
 void dv_session_resize(struct dv_session *session);
 /* Copy until the stream ends and, if there is one, the wait has answered. A wait that breaks off is

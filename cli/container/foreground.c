@@ -141,8 +141,13 @@ static int run_detached(struct dv_cli_call *call, const char *id)
 static int run_attached(struct dv_cli_call *call, json_object *body, const char *id,
                         struct dv_session *s)
 {
-    bool in = dv_jget_bool(body, "AttachStdin"), out = dv_jget_bool(body, "AttachStdout");
-    bool errors = dv_jget_bool(body, "AttachStderr");
+    const struct dv_session_streams streams = {
+        .in = dv_jget_bool(body, "AttachStdin"),
+        .out = dv_jget_bool(body, "AttachStdout"),
+        .errors = dv_jget_bool(body, "AttachStderr"),
+        .detach_keys = dv_cli_str(call, "detach-keys"),
+    };
+    const char *condition = dv_cli_on(call, "rm") ? "removed" : "next-exit";
     dv_autofree char *resize = dv_xformat("/containers/%s", id);
     struct dv_error err = { 0 };
     int r;
@@ -153,10 +158,10 @@ static int run_attached(struct dv_cli_call *call, json_object *body, const char 
     r = dv_detach_init(&s->detach, dv_cli_str(call, "detach-keys"), &err);
     if (r == 0 && (s->signal_id || s->tty))
         r = dv_session_signals(s, s->signal_id != NULL, &err);
-    if (r == 0 && (in || out || errors))
-        r = dv_session_attach(s, id, in, out, errors, dv_cli_str(call, "detach-keys"), &err);
     if (r == 0)
-        r = dv_session_wait(s, id, dv_cli_on(call, "rm") ? "removed" : "next-exit", &err);
+        r = streams.in || streams.out || streams.errors
+                ? dv_session_attach_and_wait(s, id, &streams, condition, &err)
+                : dv_session_wait(s, id, condition, &err);
     if (r < 0)
         return dv_cli_fail_run(call, err.msg);
     if (start_container(call->client, id, &err) < 0)
@@ -236,7 +241,12 @@ static int start_attached(struct dv_cli_call *call, json_object *doc, struct dv_
 {
     const char *id = dv_jget_str(doc, "Id");
     json_object *config = dv_jget(doc, "Config");
-    bool in = dv_cli_on(call, "interactive") && dv_jget_bool(config, "OpenStdin");
+    const struct dv_session_streams streams = {
+        .in = dv_cli_on(call, "interactive") && dv_jget_bool(config, "OpenStdin"),
+        .out = true,
+        .errors = true,
+        .detach_keys = dv_cli_str(call, "detach-keys"),
+    };
     bool removes = dv_jget_bool(dv_jget(doc, "HostConfig"), "AutoRemove");
     dv_autofree char *resize = dv_xformat("/containers/%s", id);
     int r;
@@ -248,9 +258,7 @@ static int start_attached(struct dv_cli_call *call, json_object *doc, struct dv_
     if (r == 0 && (s->signal_id || s->tty))
         r = dv_session_signals(s, s->signal_id != NULL, err);
     if (r == 0)
-        r = dv_session_attach(s, id, in, true, true, dv_cli_str(call, "detach-keys"), err);
-    if (r == 0)
-        r = dv_session_wait(s, id, removes ? "removed" : "next-exit", err);
+        r = dv_session_attach_and_wait(s, id, &streams, removes ? "removed" : "next-exit", err);
     if (r == 0)
         r = start_container(call->client, id, err);
     if (r < 0)
@@ -287,12 +295,17 @@ static int attach_running(struct dv_cli_call *call, json_object *doc, struct dv_
 {
     const char *id = dv_jget_str(doc, "Id");
     json_object *config = dv_jget(doc, "Config");
-    bool in = !dv_cli_on(call, "no-stdin") && dv_jget_bool(config, "OpenStdin");
+    const struct dv_session_streams streams = {
+        .in = !dv_cli_on(call, "no-stdin") && dv_jget_bool(config, "OpenStdin"),
+        .out = true,
+        .errors = true,
+        .detach_keys = dv_cli_str(call, "detach-keys"),
+    };
     dv_autofree char *resize = dv_xformat("/containers/%s", id);
     int r;
 
     s->tty = dv_jget_bool(config, "Tty");
-    if (in && s->tty && !isatty(STDIN_FILENO))
+    if (streams.in && s->tty && !isatty(STDIN_FILENO))
         return usage("the input device is not a TTY");
     /* With a terminal the keys themselves go through; signals to this process are its own. */
     s->signal_id = dv_cli_on(call, "sig-proxy") && !s->tty ? id : NULL;
@@ -303,7 +316,7 @@ static int attach_running(struct dv_cli_call *call, json_object *doc, struct dv_
     if (r == 0)
         r = dv_session_wait(s, id, NULL, err);
     if (r == 0)
-        r = dv_session_attach(s, id, in, true, true, dv_cli_str(call, "detach-keys"), err);
+        r = dv_session_attach(s, id, &streams, err);
     if (r < 0)
         return dv_cli_fail(err);
     dv_session_resize(s);
