@@ -27,7 +27,6 @@ json_object *dv_networks_json(struct dv_engine *engine, const struct dv_containe
 json_object *dv_mounts_json(const struct dv_container_view *view);
 /* INVALID unless it is a signal's name or number; 0 for NULL or "". */
 DV_CHECK int dv_signal_of(const char *text, int *ret, struct dv_error *err);
-/* "ctrl-p,ctrl-q", "a,ctrl-@": bytes in RET (at most 16); INVALID otherwise. */
-enum { DV_DETACH_KEYS_MAX = 16 };
+/* "ctrl-p,ctrl-q", "a,ctrl-@": bytes in RET; INVALID otherwise. */
 DV_CHECK int dv_detach_keys(const char *text, char ret[DV_DETACH_KEYS_MAX], size_t *ret_n,
                             struct dv_error *err);

@@ -49,13 +49,12 @@ static int create(struct dv_request *req, struct exec_body *body, char id[65],
                   struct dv_error *err)
 {
     dv_autocontainer *c = NULL;
-    char keys[DV_DETACH_KEYS_MAX];
-    size_t n_keys;
     int r;
 
     if (body->c.cmd.n == 0)
         return dv_fail(err, DV_E_INVALID, "No exec command specified");
-    r = dv_detach_keys(body->c.detach_keys ? body->c.detach_keys : "", keys, &n_keys, err);
+    r = dv_detach_keys(body->c.detach_keys ? body->c.detach_keys : "", body->c.key_bytes,
+                       &body->c.n_key_bytes, err);
     if (r == 0 && req->version >= 42)
         r = console_size(body->console_size, &body->c.rows, &body->c.cols, err);
     if (r == 0 && !dv_empty(body->c.working_dir) && *body->c.working_dir != '/')
@@ -156,6 +155,7 @@ int dv_api_exec_start(struct dv_request *req, struct dv_error *err)
 static json_object *inspect_json(const struct dv_exec_view *v)
 {
     json_object *obj = json_object_new_object(), *process = json_object_new_object();
+    dv_autofree char *keys = dv_base64(v->key_bytes, v->n_key_bytes);
     struct dv_strv args = { 0 };
 
     if (v->cmd.n > 1) /* borrowed: all but the first */
@@ -175,7 +175,7 @@ static json_object *inspect_json(const struct dv_exec_view *v)
     dv_put_bool(obj, "OpenStdout", v->attach_stdout);
     dv_put_bool(obj, "CanRemove", v->has_exit_code);
     dv_put_str(obj, "ContainerID", v->container_id);
-    dv_put_str(obj, "DetachKeys", "");
+    dv_put_str(obj, "DetachKeys", keys ? keys : "");
     dv_put_int(obj, "Pid", v->pid);
     return obj;
 }

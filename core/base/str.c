@@ -186,3 +186,25 @@ size_t dv_edit_distance(const char *a, const char *b)
     }
     return row[m];
 }
+
+char *dv_base64(const void *data, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *in = data;
+    char *text = malloc((n + 2) / 3 * 4 + 1), *out = text;
+
+    if (!text)
+        return NULL;
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned b = (unsigned)in[i] << 16;
+
+        b |= i + 1 < n ? (unsigned)in[i + 1] << 8 : 0;
+        b |= i + 2 < n ? in[i + 2] : 0;
+        *out++ = digits[b >> 18];
+        *out++ = digits[b >> 12 & 63];
+        *out++ = i + 1 < n ? digits[b >> 6 & 63] : '=';
+        *out++ = i + 2 < n ? digits[b & 63] : '=';
+    }
+    *out = '\0';
+    return text;
+}

@@ -24,6 +24,8 @@ bool dv_ends(const char *s, const char *suffix);
 /* New string by format; NULL on out of memory. Caller frees. */
 char *dv_format(const char *fmt, ...) DV_PRINTF(1, 2);
 char *dv_strdup(const char *s); /* NULL gives NULL */
+/* N bytes in base64 of the standard alphabet, padded; NULL on out of memory. Caller frees. */
+char *dv_base64(const void *data, size_t n);
 
 /* A NULL-terminated vector of owned strings; the zero value ({0}) is empty: items may be NULL. */
 struct dv_strv {

@@ -124,10 +124,13 @@ DV_CHECK int dv_container_log_dir(struct dv_container *c, int *ret_fd, char **re
                                   struct dv_error *err);
 
 /* ---- exec ---- */
+enum { DV_DETACH_KEYS_MAX = 16 };
 struct dv_exec_config {                       /* Engine API ExecConfig */
     bool attach_stdin, attach_stdout, attach_stderr, tty, privileged;
     struct dv_strv cmd, env;
     char *user, *working_dir, *detach_keys;
+    char key_bytes[DV_DETACH_KEYS_MAX];       /* DETACH_KEYS parsed; none: ^P^Q */
+    size_t n_key_bytes;
     uint16_t rows, cols;
 };
 void dv_exec_config_done(struct dv_exec_config *config);
@@ -137,6 +140,8 @@ struct dv_exec_view {
     int64_t exit_code, pid;
     struct dv_strv cmd;
     char *user;
+    char key_bytes[DV_DETACH_KEYS_MAX];
+    size_t n_key_bytes;
 };
 void dv_exec_view_done(struct dv_exec_view *view);
 /* CONFLICT when the container does not run. CONFIG's contents are taken on success. */

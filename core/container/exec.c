@@ -153,6 +153,8 @@ static int look(struct dv_exec *e, struct dv_container *c, struct dv_exec_view *
     v->has_exit_code = e->started && !e->running;
     v->exit_code = e->exit_code;
     v->pid = e->pid;
+    v->n_key_bytes = e->config.n_key_bytes;
+    memcpy(v->key_bytes, e->config.key_bytes, sizeof(v->key_bytes));
     v->user = dv_strdup(e->config.user ? e->config.user : "");
     return v->user && dv_strv_copy(&v->cmd, &e->config.cmd) == 0 ? 0 : -1;
 }
@@ -214,7 +216,8 @@ int dv_exec_start_check(struct dv_containers *cs, const char *exec_id, struct dv
 static int put_request(struct dv_container *c, struct dv_exec *e, const struct dv_attach *a,
                        struct dv_msg_writer *w, struct dv_error *err)
 {
-    static const char default_keys[] = { 16, 17 };
+    static const char default_keys[] = { 16, 17 }; /* ^P ^Q */
+    size_t n_keys = e->config.n_key_bytes;
     struct dv_spec_process process = { 0 };
     int r = dv_spec_process_build(c, &e->config, &process, err);
 
@@ -224,8 +227,8 @@ static int put_request(struct dv_container *c, struct dv_exec *e, const struct d
         dv_msg_u64(w, DV_ST_OPEN_STDIN, e->config.attach_stdin && a);
         if (a) {
             dv_msg_u64(w, DV_ST_ATTACH_FLAGS, a->flags);
-            dv_msg_bytes(w, DV_ST_DETACH_KEYS, a->detach_keys ? a->detach_keys : default_keys,
-                         a->detach_keys ? a->n_detach_keys : sizeof(default_keys));
+            dv_msg_bytes(w, DV_ST_DETACH_KEYS, n_keys ? e->config.key_bytes : default_keys,
+                         n_keys ? n_keys : sizeof(default_keys));
             if (a->n_early)
                 dv_msg_bytes(w, DV_ST_EARLY, a->early, a->n_early);
         }

@@ -228,6 +228,14 @@ static void on_exit_event(struct dv_shim *shim, const struct dv_msg *m)
     dv_container_exited(shim->c, shim->generation, &exit);
 }
 
+static void tell_detach(struct dv_container *c, const char *exec_id)
+{
+    if (dv_empty(exec_id))
+        dv_container_emit(c, "detach", NULL);
+    else
+        dv_container_emit(c, "exec_detach", (const char *const[]){ "execID", exec_id, NULL });
+}
+
 static void on_event(struct dv_shim *shim, const struct dv_msg *m)
 {
     switch (m->kind) {
@@ -239,7 +247,7 @@ static void on_event(struct dv_shim *shim, const struct dv_msg *m)
                        dv_msg_get_i64(m, DV_ST_EXIT_CODE, 255));
         break;
     case DV_SHIM_EVENT_DETACH:
-        dv_container_emit(shim->c, "detach", NULL);
+        tell_detach(shim->c, dv_msg_get_str(m, DV_ST_EXEC_ID, ""));
         break;
     default: /* a newer shim's event */
         break;

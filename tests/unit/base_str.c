@@ -86,6 +86,21 @@ static void measures_distance(void **state)
         assert_int_equal(dv_edit_distance(rows[i].a, rows[i].b), rows[i].expected);
 }
 
+static void writes_base64(void **state)
+{
+    static const char *const rows[][2] = {
+        { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foobar", "Zm9vYmFy" },
+        { "\xff\xfe\xfd", "//79" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(rows); i++) {
+        dv_autofree char *text = dv_base64(rows[i][0], strlen(rows[i][0]));
+
+        assert_string_equal(text, rows[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +109,7 @@ int main(void)
         cmocka_unit_test(vectors_split_copy_and_end_in_null),
         cmocka_unit_test(knows_utf8),
         cmocka_unit_test(measures_distance),
+        cmocka_unit_test(writes_base64),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
