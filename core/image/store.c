@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/str.h"
 #include "core/image/internal.h"
@@ -26,7 +25,7 @@ static int open_dir(int dir_fd, const char *name, int *ret, struct dv_error *err
 
 int dv_store_open(struct dv_images *images, int root_fd, struct dv_error *err)
 {
-    static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+    static const char layout[] = DV_OCI_LAYOUT;
     int r;
 
     r = open_dir(root_fd, "images", &images->dir_fd, err);
@@ -139,149 +138,6 @@ int dv_store_sync(struct dv_images *images, struct dv_error *err)
     if (fsync(images->blobs_fd) < 0)
         return dv_fail_errno(err, DV_E_INTERNAL, "write the image store");
     return 0;
-}
-
-/* ---- index.json ---- */
-
-struct platform {
-    char *architecture, *os, *variant;
-};
-struct index_entry {
-    char *media_type, *digest;
-    uint64_t size;
-    struct platform platform;
-    struct dv_json_map annotations;
-};
-struct index {
-    uint64_t schema_version;
-    char *media_type;
-    struct dv_json_array manifests;
-    size_t cap;
-};
-static const struct dv_json_field platform_fields[] = {
-    {.key = "architecture", .type = DV_JSON_STR, .offset = offsetof(struct platform, architecture)},
-    {.key = "os", .type = DV_JSON_STR, .offset = offsetof(struct platform, os)},
-    {.key = "variant",
-     .type = DV_JSON_STR,
-     .offset = offsetof(struct platform, variant),
-     .flags = DV_JSON_OMITEMPTY},
-};
-static const struct dv_json_field entry_fields[] = {
-    {.key = "mediaType", .type = DV_JSON_STR, .offset = offsetof(struct index_entry, media_type)},
-    {.key = "digest", .type = DV_JSON_STR, .offset = offsetof(struct index_entry, digest)},
-    {.key = "size", .type = DV_JSON_U64, .offset = offsetof(struct index_entry, size)},
-    {.key = "platform",
-     .type = DV_JSON_OBJ,
-     .offset = offsetof(struct index_entry, platform),
-     .sub = platform_fields,
-     .n_sub = N(platform_fields)},
-    {.key = "annotations",
-     .type = DV_JSON_MAP,
-     .offset = offsetof(struct index_entry, annotations),
-     .flags = DV_JSON_OMITEMPTY},
-};
-static const struct dv_json_field index_fields[] = {
-    {.key = "schemaVersion", .type = DV_JSON_U64, .offset = offsetof(struct index, schema_version)},
-    {.key = "mediaType", .type = DV_JSON_STR, .offset = offsetof(struct index, media_type)},
-    {.key = "manifests",
-     .type = DV_JSON_ARRAY,
-     .offset = offsetof(struct index, manifests),
-     .sub = entry_fields,
-     .n_sub = N(entry_fields),
-     .sub_size = sizeof(struct index_entry)},
-};
-
-/* "os/arch[/variant]" as the images table has it. */
-static int set_platform(struct platform *p, const char *text)
-{
-    dv_autostrv parts = { 0 };
-
-    if (dv_strv_split(&parts, text, '/') < 0)
-        return -1;
-    p->os = dv_strdup(parts.n > 0 ? parts.items[0] : "");
-    p->architecture = dv_strdup(parts.n > 1 ? parts.items[1] : "");
-    p->variant = dv_strdup(parts.n > 2 ? parts.items[2] : "");
-    return p->os && p->architecture && p->variant ? 0 : -1;
-}
-
-/* The names that containerd and skopeo look for. */
-static int set_names(struct index_entry *e, const char *canonical)
-{
-    dv_autofree char *familiar = NULL;
-
-    if (!*canonical)
-        return 0;
-    familiar = dv_ref_familiar(canonical);
-    if (!familiar || dv_strv_add(&e->annotations.keys, "io.containerd.image.name") < 0 ||
-        dv_strv_add(&e->annotations.values, canonical) < 0 ||
-        dv_strv_add(&e->annotations.keys, "org.opencontainers.image.ref.name") < 0 ||
-        dv_strv_add(&e->annotations.values, familiar) < 0)
-        return -1;
-    return 0;
-}
-
-static int add_entry(void *arg, sqlite3_stmt *row)
-{
-    struct index *index = arg;
-    struct index_entry *e;
-
-    if (index->manifests.n == index->cap) {
-        size_t cap = index->cap ? index->cap * 2 : 32;
-
-        e = realloc(index->manifests.items, cap * sizeof(*e));
-        if (!e)
-            return -DV_E_NO_MEMORY;
-        index->manifests.items = e;
-        index->cap = cap;
-    }
-    e = (struct index_entry *)index->manifests.items + index->manifests.n++;
-    memset(e, 0, sizeof(*e));
-    e->media_type = dv_strdup("application/vnd.oci.image.manifest.v1+json");
-    e->digest = dv_strdup(dv_row_text(row, 0));
-    e->size = (uint64_t)sqlite3_column_int64(row, 1);
-    if (!e->media_type || !e->digest || set_platform(&e->platform, dv_row_text(row, 2)) < 0 ||
-        set_names(e, dv_row_text(row, 3)) < 0)
-        return -DV_E_NO_MEMORY;
-    return 0;
-}
-
-/* Under the store's lock: of two writers the later one has read the later rows. */
-static int write_index(struct dv_images *images, struct index *index, struct dv_error *err)
-{
-    dv_autojson json_object *doc = NULL;
-    dv_autofree char *text = NULL;
-    int r;
-
-    r = dv_db_query(images->db, add_entry, index, err,
-                    "SELECT i.manifest_digest, b.size_bytes, i.platform, r.reference FROM images i"
-                    " JOIN blobs b ON b.digest = i.manifest_digest"
-                    " LEFT JOIN image_refs r ON r.image_id = i.id ORDER BY r.reference, i.id", "");
-    if (r < 0)
-        return err->code ? r : dv_fail(err, DV_E_NO_MEMORY, "out of memory for index.json");
-    doc = dv_json_encode(index_fields, N(index_fields), index);
-    text = doc ? dv_json_text(doc) : NULL;
-    if (!text)
-        return dv_fail(err, DV_E_NO_MEMORY, "out of memory for index.json");
-    return dv_file_replace(images->dir_fd, "index.json", text, strlen(text), 0600, DV_VOLATILE,
-                           err);
-}
-
-void dv_store_write_index(struct dv_images *images)
-{
-    struct index index = { .schema_version = 2,
-                           .media_type = dv_strdup("application/vnd.oci.image.index.v1+json") };
-    struct dv_error err = { 0 };
-    int r;
-
-    /* A list that is empty is [] and not null. */
-    index.manifests.items = calloc(32, sizeof(struct index_entry));
-    index.cap = index.manifests.items ? 32 : 0;
-    dv_lock_take(&images->lock);
-    r = write_index(images, &index, &err);
-    dv_lock_drop(&images->lock);
-    dv_json_release(index_fields, N(index_fields), &index);
-    if (r < 0)
-        dv_log_warn(NULL, "write index.json of the image store: %s", err.msg);
 }
 
 /* ---- sweeping ---- */
