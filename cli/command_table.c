@@ -149,6 +149,10 @@ static const struct dv_cli_option run_options[] = {
     DETACH_KEYS,
     SIG_PROXY,
 };
+static const struct dv_cli_option save_options[] = {
+    STR("output", 'o', "Write to this file instead of STDOUT"),
+    STR("platform", 0, "Save only this platform (os[/arch[/variant]])"),
+};
 static const struct dv_cli_option shutdown_options[] = {
     BOOL("keep-containers", 0, "End the daemon alone: its containers run on"),
 };
@@ -287,6 +291,9 @@ const struct dv_cli_command dv_cli_commands[] = {
       .help = "Download an image from a registry" },
     { .paths = "image rm, image remove, rmi", .args = "[OPTIONS] IMAGE [IMAGE...]", .min_args = 1,
       .max_args = -1, .run = dv_cmd_rmi, OPTIONS(rmi_options), .help = "Remove images" },
+    { .paths = "image save, save", .args = "[OPTIONS] IMAGE [IMAGE...]", .min_args = 1,
+      .max_args = -1, .run = dv_cmd_save, OPTIONS(save_options),
+      .help = "Write images as an archive to a file or STDOUT" },
     { .paths = "image tag, tag", .args = "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", .min_args = 2,
       .max_args = 2, .run = dv_cmd_tag, .help = "Give an image another name" },
     { .paths = "inspect", .args = "[OPTIONS] NAME|ID [NAME|ID...]", .min_args = 1, .max_args = -1,
@@ -331,9 +338,9 @@ const char *const dv_cli_later[] = {
     "build", "builder", "buildx", "checkpoint", "commit", "compose", "config", "container commit",
     "container cp", "container diff", "container export", "container port", "container stats",
     "context", "cp", "diff", "export", "history", "image build", "image history", "image prune",
-    "image push", "image save", "login", "logout", "manifest", "network", "node", "plugin create",
+    "image push", "login", "logout", "manifest", "network", "node", "plugin create",
     "plugin disable", "plugin enable", "plugin inspect", "plugin install", "plugin push",
-    "plugin rm", "plugin set", "plugin upgrade", "port", "push", "save", "search", "secret",
+    "plugin rm", "plugin set", "plugin upgrade", "port", "push", "search", "secret",
     "service", "stack", "stats", "swarm", "system df", "trust", "volume update",
     NULL,
 };

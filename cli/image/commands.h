@@ -9,4 +9,5 @@ int dv_cmd_import(struct dv_cli_call *call);
 int dv_cmd_load(struct dv_cli_call *call);
 int dv_cmd_pull(struct dv_cli_call *call);
 int dv_cmd_rmi(struct dv_cli_call *call);
+int dv_cmd_save(struct dv_cli_call *call);
 int dv_cmd_tag(struct dv_cli_call *call);

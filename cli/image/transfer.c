@@ -1,11 +1,13 @@
-/* transfer.c - load, import, pull: images into the daemon. */
+/* transfer.c - load, import, pull, save: images into the daemon and out of it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "cli/client/progress.h"
 #include "cli/image/commands.h"
 #include "cli/image/pull.h"
 #include "cli/util.h"
+#include "core/base/file.h"
 
 static int os_failure(const char *path)
 {
@@ -118,4 +120,112 @@ int dv_cmd_pull(struct dv_cli_call *call)
            dv_streq(ref.domain, "docker.io") && dv_starts(ref.path, "library/") ? "library/" : "",
            familiar);
     return 0;
+}
+
+/* ---- save ---- */
+
+/* docker's platforms are JSON in the query: "linux/arm64/v8". */
+static char *platform_json(const char *text)
+{
+    static const char *const keys[] = { "os", "architecture", "variant" };
+    dv_autojson json_object *doc = dv_jobj();
+    dv_autostrv parts = { 0 };
+
+    dv_xsplit(&parts, text, '/');
+    for (size_t i = 0; i < parts.n && i < N(keys); i++)
+        dv_jset_str(doc, keys[i], parts.items[i]);
+    return dv_json_text(doc);
+}
+
+static int open_archive(struct dv_cli_call *call, struct dv_http **ret, struct dv_error *err)
+{
+    const char *platform = dv_cli_str(call, "platform");
+    dv_autofree char *json = *platform ? platform_json(platform) : NULL;
+    dv_autobuf target = DV_TEXT_INIT;
+    struct dv_http_request request = { .method = "GET" };
+    struct dv_http_reply reply;
+
+    dv_xput(&target, "/images/get");
+    for (size_t i = 0; i < call->n_args; i++)
+        dv_xput_query(&target, "names", call->args[i]);
+    dv_xput_query(&target, "platform", json);
+    request.target = target.data;
+    return dv_client_open(call->client, &request, ret, &reply, err);
+}
+
+static int copy_to(struct dv_http *http, int fd, const char *path, struct dv_error *err)
+{
+    enum { PIECE = 64 << 10 };
+    dv_autofree char *piece = dv_xcalloc(1, PIECE);
+    ssize_t n;
+
+    while ((n = dv_http_read(http, piece, PIECE, err)) > 0)
+        if (dv_write_all(fd, piece, (size_t)n) < 0)
+            return dv_fail_errno(err, DV_E_INTERNAL, "write %s", path);
+    return n < 0 ? (int)n : 0;
+}
+
+/* Beside PATH under another name until it is whole: an archive that failed leaves what was there. */
+static int save_file(struct dv_cli_call *call, const char *path, struct dv_error *err)
+{
+    dv_autofree char *part = dv_xformat("%s.davit-%d", path, (int)getpid());
+    dv_autoclose int fd = -1;
+    struct dv_http *http;
+    int r = open_archive(call, &http, err);
+
+    if (r < 0)
+        return r;
+    fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return dv_fail_errno(err, DV_E_INVALID, "failed to save image: make %s", part);
+    r = copy_to(http, fd, path, err);
+    if (r == 0 && rename(part, path) < 0)
+        r = dv_fail_errno(err, DV_E_INTERNAL, "failed to save image: make %s", path);
+    if (r < 0)
+        unlink(part);
+    return r;
+}
+
+/* A device or pipe is written to as it is. */
+static int save_special(struct dv_cli_call *call, const char *path, int given_fd,
+                        struct dv_error *err)
+{
+    dv_autoclose int opened = -1;
+    struct dv_http *http;
+    int r = open_archive(call, &http, err);
+
+    if (r < 0)
+        return r;
+    if (given_fd < 0) {
+        opened = open(path, O_WRONLY | O_CLOEXEC);
+        if (opened < 0)
+            return dv_fail_errno(err, DV_E_INVALID, "failed to save image: open %s", path);
+    }
+    return copy_to(http, given_fd < 0 ? opened : given_fd, path, err);
+}
+
+int dv_cmd_save(struct dv_cli_call *call)
+{
+    const char *path = dv_cli_str(call, "output");
+    struct dv_error err = { 0 };
+    struct stat st;
+    int r;
+
+    if (!*path && isatty(STDOUT_FILENO)) {
+        fputs("cowardly refusing to save to a terminal. Use the -o flag or redirect\n", stderr);
+        return 1;
+    }
+    if (!*path) {
+        r = save_special(call, "to stdout", STDOUT_FILENO, &err);
+    } else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        if (S_ISDIR(st.st_mode)) {
+            fprintf(stderr, "failed to save image: invalid output path: \"%s\" must be a file, it "
+                    "is a directory\n", path);
+            return 1;
+        }
+        r = save_special(call, path, -1, &err);
+    } else {
+        r = save_file(call, path, &err);
+    }
+    return r < 0 ? dv_cli_fail(&err) : 0;
 }

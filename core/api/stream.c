@@ -102,6 +102,12 @@ void dv_stream_end(struct dv_stream *stream)
     kick(stream);
 }
 
+void dv_stream_abort(struct dv_stream *stream)
+{
+    stream->broken = true;
+    kick(stream);
+}
+
 void dv_stream_want(struct dv_stream *stream)
 {
     stream->want_pull = true;

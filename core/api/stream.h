@@ -25,4 +25,6 @@ bool dv_stream_full(const struct dv_stream *stream);
 void dv_stream_want(struct dv_stream *stream);
 /* All was said: send what is queued, then end the reply. */
 void dv_stream_end(struct dv_stream *stream);
+/* Something went wrong: break the reply off, so that the client sees that it is not whole. */
+void dv_stream_abort(struct dv_stream *stream);
 struct dv_loop *dv_stream_loop(struct dv_stream *stream);

@@ -86,6 +86,22 @@ DV_CHECK int dv_image_remove(struct dv_images *images, const char *name, bool fo
 typedef void dv_image_message_fn(void *arg, const char *text);
 DV_CHECK int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
                            dv_image_message_fn *message, void *arg, struct dv_error *err);
+/* Write images as one archive, as `docker save` does: an OCI layout with docker's manifest.json
+ * beside it. A davit-worker writes it into a pipe, which the caller carries to whoever asked; it
+ * takes no thread here, and the images' files stay until it is over.
+ * NAMES: each a reference, a repository (all its tags), or an id (which gives the image no name).
+ * PLATFORM: "os/arch[/variant]" that all must have, or NULL. NOT_FOUND, INVALID, UNSUPPORTED (its
+ * blobs were dropped): nothing was begun then. */
+struct dv_image_save;
+DV_CHECK int dv_image_save_start(struct dv_images *images, const struct dv_strv *names,
+                                 const char *platform, struct dv_image_save **ret,
+                                 struct dv_error *err);
+int dv_image_save_fd(const struct dv_image_save *save); /* borrowed, nonblocking, read to its end */
+/* At the pipe's end: 0 if the archive is whole, else what cut it short. Does not block. */
+DV_CHECK int dv_image_save_result(struct dv_image_save *save, struct dv_error *err);
+/* Ends it wherever it is. Does not block; any thread. */
+void dv_image_save_free(struct dv_image_save *save);
+
 struct dv_image_import {
     const char *repository, *tag; /* may be NULL */
     const char *message;

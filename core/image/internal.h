@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "core/base/lock.h"
 #include "core/base/sock.h"
@@ -26,6 +27,7 @@ struct dv_images {
     bool maybe_orphans;              /* a layer may be left that no image has */
     pthread_t janitor;
     bool janitor_runs, trash_waits, stopping;
+    struct dv_image_save *ended_saves; /* for the janitor */
 };
 
 /* ---- holds.c: what running jobs use and a collection must not take away ----
@@ -61,6 +63,7 @@ DV_CHECK int dv_janitor_start(struct dv_images *images, struct dv_error *err);
 void dv_janitor_stop(struct dv_images *images);
 
 /* ---- store.c: the OCI image layout ---- */
+#define DV_OCI_LAYOUT "{\"imageLayoutVersion\":\"1.0.0\"}" /* contents of oci-layout */
 DV_CHECK int dv_store_open(struct dv_images *images, int root_fd, struct dv_error *err);
 DV_CHECK int dv_store_new_blob(struct dv_images *images, int *ret_fd, struct dv_error *err);
 /* Name FD by DIGEST; what lies there already stays. Durable after dv_store_sync(). */
@@ -73,10 +76,24 @@ DV_CHECK int dv_store_blob_size(struct dv_images *images, const char *digest, ui
                                 struct dv_error *err);
 void dv_store_unlink_blob(struct dv_images *images, const char *digest);
 DV_CHECK int dv_store_sync(struct dv_images *images, struct dv_error *err);
-/* Derive index.json anew. A failure is logged: the next change writes it again. */
-void dv_store_write_index(struct dv_images *images);
 /* Blobs that no row names go to the trash; what lies there long is deleted. */
 void dv_store_sweep(struct dv_images *images);
+
+/* ---- index.c: index.json of a layout ---- */
+struct dv_index;
+struct dv_index_entry {
+    const char *manifest;            /* digest of an OCI manifest */
+    uint64_t size_bytes;             /* of the manifest */
+    const char *platform;            /* "os/arch[/variant]" */
+    const char *canonical;           /* the image's name; "" or NULL: it has none */
+    const char *ref_name;            /* how readers of a layout call it; with a name only */
+};
+struct dv_index *dv_index_new(void); /* NULL: out of memory */
+void dv_index_free(struct dv_index *index);
+DV_CHECK int dv_index_add(struct dv_index *index, const struct dv_index_entry *entry); /* -1 */
+char *dv_index_text(const struct dv_index *index); /* caller frees; NULL: out of memory */
+/* Derive the store's own anew. A failure is logged: the next change writes it again. */
+void dv_store_write_index(struct dv_images *images);
 
 /* ---- job.c: a davit-worker to its end ---- */
 struct dv_image_job;
@@ -93,9 +110,26 @@ struct dv_image_job_spec {
     void *message_arg;
     const char *action;              /* event of each image: "load", "import" */
 };
+/* Its parts, for a job that takes no thread of davitd (save.c). */
+struct dv_worker {
+    int sock_fd, pidfd;
+    pid_t pid;
+};
+DV_CHECK int dv_worker_spawn(struct dv_images *images, struct dv_worker *worker,
+                             struct dv_error *err);
+DV_CHECK int dv_worker_send_job(struct dv_images *images, const struct dv_image_job_spec *spec,
+                                const struct dv_worker *worker, struct dv_error *err);
+void dv_worker_kill(const struct dv_worker *worker);
+/* Let it end by itself, kill it if it takes too long; how it ended. */
+siginfo_t dv_worker_end(struct dv_worker *worker);
+
 /* ANSWER: the result's digest ("" if it has none). */
 DV_CHECK int dv_image_job_run(struct dv_images *images, const struct dv_image_job_spec *spec,
                               char answer[72], struct dv_error *err);
+
+/* ---- save.c ---- */
+/* Wait for the worker of a save that is over, and let go of what it held. */
+void dv_image_save_bury(struct dv_image_save *save);
 
 /* ---- serve.c: answers to a worker's questions ---- */
 struct dv_image_job {

@@ -20,12 +20,7 @@
 
 enum { GRACE_MS = 2000 };            /* from the end of the talk to the end of the process */
 
-struct worker {
-    int sock_fd, pidfd;
-    pid_t pid;
-};
-
-static int spawn_worker(struct dv_images *images, struct worker *w, struct dv_error *err)
+int dv_worker_spawn(struct dv_images *images, struct dv_worker *w, struct dv_error *err)
 {
     char *const argv[] = { (char *)"davit-worker", NULL };
     int fds[] = { -1, -1, STDERR_FILENO, -1 }, pair[2], r;
@@ -47,8 +42,12 @@ static int spawn_worker(struct dv_images *images, struct worker *w, struct dv_er
     return 0;
 }
 
-/* Let it end by itself, else kill it; how it ended. */
-static siginfo_t end_worker(struct worker *w)
+void dv_worker_kill(const struct dv_worker *w)
+{
+    (void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+}
+
+siginfo_t dv_worker_end(struct dv_worker *w)
 {
     struct pollfd p = { w->pidfd, POLLIN, 0 };
     siginfo_t info = { 0 };
@@ -59,15 +58,15 @@ static siginfo_t end_worker(struct worker *w)
         n = poll(&p, 1, GRACE_MS);
     while (n < 0 && errno == EINTR);
     if (n <= 0) /* it may sit in a read: it owns nothing that a kill would harm */
-        (void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+        dv_worker_kill(w);
     while (waitid((idtype_t)P_PIDFD, (id_t)w->pidfd, &info, WEXITED) < 0 && errno == EINTR)
         ;
     dv_close(w->pidfd);
     return info;
 }
 
-static int send_job(struct dv_images *images, const struct dv_image_job_spec *spec,
-                    const struct worker *worker, struct dv_error *err)
+int dv_worker_send_job(struct dv_images *images, const struct dv_image_job_spec *spec,
+                       const struct dv_worker *worker, struct dv_error *err)
 {
     struct dv_msg_writer w;
     int r;
@@ -86,7 +85,7 @@ static int send_job(struct dv_images *images, const struct dv_image_job_spec *sp
     return r;
 }
 
-static int send_reply(const struct worker *worker, struct dv_msg_writer *reply, uint32_t seq,
+static int send_reply(const struct dv_worker *worker, struct dv_msg_writer *reply, uint32_t seq,
                       int fd, int result, const struct dv_error *failure, struct dv_error *err)
 {
     int r;
@@ -103,7 +102,7 @@ static int send_reply(const struct worker *worker, struct dv_msg_writer *reply, 
 }
 
 /* One message. A question that fails is the worker's to report; the rest ends the job. */
-static int serve_one(struct dv_image_job *job, const struct worker *worker,
+static int serve_one(struct dv_image_job *job, const struct dv_worker *worker,
                      struct dv_packet *packet, struct dv_error *err)
 {
     struct dv_msg_writer reply = { 0 };
@@ -121,7 +120,7 @@ static int serve_one(struct dv_image_job *job, const struct worker *worker,
 }
 
 /* Readable means: the caller has gone. */
-static int wait_message(const struct worker *worker, int cancel_fd, struct dv_error *err)
+static int wait_message(const struct dv_worker *worker, int cancel_fd, struct dv_error *err)
 {
     struct pollfd p[] = { { worker->sock_fd, POLLIN, 0 }, { cancel_fd, POLLIN, 0 } };
 
@@ -133,7 +132,7 @@ static int wait_message(const struct worker *worker, int cancel_fd, struct dv_er
     return 0;
 }
 
-static void send_cancel(const struct worker *worker)
+static void send_cancel(const struct dv_worker *worker)
 {
     struct dv_error ignored = { 0 };
     struct dv_msg_writer w;
@@ -144,9 +143,9 @@ static void send_cancel(const struct worker *worker)
     dv_msg_done(&w);
 }
 
-static int talk(struct dv_image_job *job, const struct worker *worker, struct dv_error *err)
+static int talk(struct dv_image_job *job, const struct dv_worker *worker, struct dv_error *err)
 {
-    int r = send_job(job->images, job->spec, worker, err);
+    int r = dv_worker_send_job(job->images, job->spec, worker, err);
 
     while (r == 0 && !job->done) {
         dv_autopacket packet = { 0 };
@@ -167,15 +166,15 @@ static int talk(struct dv_image_job *job, const struct worker *worker, struct dv
 
 static int run(struct dv_image_job *job, struct dv_error *err)
 {
-    struct worker worker = { .sock_fd = -1, .pidfd = -1 };
+    struct dv_worker worker = { .sock_fd = -1, .pidfd = -1 };
     siginfo_t info;
     int r;
 
-    r = spawn_worker(job->images, &worker, err);
+    r = dv_worker_spawn(job->images, &worker, err);
     if (r < 0)
         return r;
     r = talk(job, &worker, err);
-    info = end_worker(&worker);
+    info = dv_worker_end(&worker);
     if (r < 0 && !job->done && r != -DV_E_CANCELED && info.si_code != CLD_EXITED)
         r = dv_fail(err, DV_E_INTERNAL,
                     "davit-worker was killed by signal %d in the middle of '%s'", info.si_status,

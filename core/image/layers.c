@@ -176,14 +176,21 @@ static void *janitor(void *arg)
     struct dv_images *images = arg;
 
     dv_lock_take(&images->lock);
-    while (!images->stopping) {
-        if (!images->trash_waits) {
+    /* Saves to the last: their workers are ours to wait for. */
+    while (!images->stopping || images->ended_saves) {
+        struct dv_image_save *saves = images->ended_saves;
+        bool trash = images->trash_waits;
+
+        if (!saves && !trash) {
             (void)dv_lock_wait(&images->lock, &images->changed, 0);
             continue;
         }
+        images->ended_saves = NULL;
         images->trash_waits = false;
         dv_lock_drop(&images->lock);
-        empty_trash(images);
+        dv_image_save_bury(saves);
+        if (trash)
+            empty_trash(images);
         dv_lock_take(&images->lock);
     }
     dv_lock_drop(&images->lock);

@@ -24,6 +24,7 @@ int dv_job_copy_up_open(struct dv_job *job, struct dv_error *err);
 int dv_job_copy_up(struct dv_job *job, struct dv_error *err);
 int dv_job_load(struct dv_job *job, struct dv_error *err);
 int dv_job_import(struct dv_job *job, struct dv_error *err);
+int dv_job_save(struct dv_job *job, struct dv_error *err);
 int dv_job_unpack(struct dv_job *job, struct dv_error *err);
 
 /* Report an image whose parts are in the store: its manifest (GIVEN, if it is an OCI manifest of

@@ -28,6 +28,7 @@ static const struct dv_job_kind kinds[] = {
     { "copy-up", false, dv_job_copy_up, dv_job_copy_up_open },
     { "import", false, dv_job_import, NULL },
     { "load", true, dv_job_load, NULL },
+    { "save", false, dv_job_save, NULL },
     { "unpack", false, dv_job_unpack, NULL },
 };
 

@@ -74,12 +74,22 @@ enum dv_worker_doc_tag {
     DV_WD_LAYER,         /* group, repeated, base first: */
     DV_WD_SIZE,          /* u64: bytes of all layers, unpacked */
 };
+/* Document of job save: the archive's entries in their order. */
+enum dv_worker_save_tag {
+    DV_WS_DIR = 1,       /* str: name of a directory */
+    DV_WS_FILE,          /* group: NAME, BYTES */
+    DV_WS_BLOB,          /* group: DIGEST, SIZE: a file of the content store */
+    DV_WS_NAME,          /* str */
+    DV_WS_BYTES,         /* bytes: contents */
+};
 /* Inside DV_WD_LAYER: DV_WT_DIFF_ID, DV_WT_CHAIN, DV_WT_DIGEST (blob), DV_WT_MEDIA_TYPE, DV_WT_SIZE
  * (bytes unpacked). */
 
 /* Jobs. Descriptors of DV_W_JOB: load and import: the body; copy-up: a directory for each TARGET;
+ * save: a pipe to write to, the content store's directory of blobs, its document;
  * seccomp and unpack: none.
  *   copy-up SPEC TARGET... (what a root file system has there, into the directories)
  *   load    PLUGIN_DIR TRANSPORT
  *   import  CHANGE... COMMENT PLATFORM IMPORT_NAME
+ *   save    (asks nothing, so that davitd need not listen: it says RESULT before the pipe closes)
  *   unpack  LAYER... (blobs that the store has, into the chosen storage driver) */

@@ -1,6 +1,7 @@
 /* api_fakes.c - an engine with one container, for tests of the API server. */
 #include "api_fakes.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -507,6 +508,50 @@ int dv_image_import(struct dv_images *images, int body_fd, int cancel_fd,
     (void)err;
     *ret_id = strdup("sha256:2");
     return 0;
+}
+/* "whole" and "broken" give an archive of "archive", one of them with a failure at its end; "stuck"
+ * gives nothing for ever. */
+struct dv_image_save {
+    int fds[2];
+    bool broken;
+};
+int dv_image_save_start(struct dv_images *images, const struct dv_strv *names, const char *platform,
+                        struct dv_image_save **ret, struct dv_error *err)
+{
+    struct dv_image_save *save;
+
+    (void)images;
+    if (names->n == 0)
+        return dv_fail(err, DV_E_INVALID, "no image was named");
+    if (platform)
+        return dv_fail(err, DV_E_NOT_FOUND, "platform %s", platform);
+    save = calloc(1, sizeof(*save));
+    assert(save && pipe2(save->fds, O_CLOEXEC | O_NONBLOCK) == 0);
+    save->broken = strcmp(names->items[0], "broken") == 0;
+    if (strcmp(names->items[0], "stuck") != 0) {
+        assert(write(save->fds[1], "archive", 7) == 7);
+        close(save->fds[1]);
+        save->fds[1] = -1;
+    }
+    LOCKED(fake.saves++);
+    *ret = save;
+    return 0;
+}
+int dv_image_save_fd(const struct dv_image_save *save)
+{
+    return save->fds[0];
+}
+int dv_image_save_result(struct dv_image_save *save, struct dv_error *err)
+{
+    return save->broken ? dv_fail(err, DV_E_INTERNAL, "cut short") : 0;
+}
+void dv_image_save_free(struct dv_image_save *save)
+{
+    close(save->fds[0]);
+    if (save->fds[1] >= 0)
+        close(save->fds[1]);
+    free(save);
+    LOCKED(fake.saves--);
 }
 int dv_ref_parse(const char *text, struct dv_ref *ret, struct dv_error *err)
 {

@@ -25,6 +25,7 @@ struct fake {
     void *follow_arg;
     char log_dir[64];
     int loaded_bytes;
+    int saves;                    /* that are open */
     bool shutdown;
 };
 extern struct fake fake;

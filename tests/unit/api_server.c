@@ -441,6 +441,53 @@ static void gives_up_a_load_whose_client_went(void **state)
     assert_has(ask(GET("/_ping")), "OK");
 }
 
+static void streams_an_archive_to_its_end(void **state)
+{
+    const char *reply = ask(GET("/images/get?names=whole"));
+
+    (void)state;
+    assert_has(reply, "Content-Type: application/x-tar\r\n");
+    assert_has(reply, "7\r\narchive\r\n0\r\n\r\n");
+    assert_true(fake_until(&fake.saves, 0));
+}
+
+/* The status is out when it fails: the client must see that the body has no end. */
+static void breaks_off_an_archive_that_failed(void **state)
+{
+    const char *reply = ask(GET("/images/broken/get"));
+
+    (void)state;
+    assert_has(reply, "7\r\narchive\r\n");
+    assert_null(strstr(reply, "0\r\n\r\n"));
+    assert_true(fake_until(&fake.saves, 0));
+}
+
+static void ends_an_archive_whose_client_went(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    say(fd, "GET /images/stuck/get HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, "application/x-tar");
+    assert_int_equal(fake.saves, 1);
+    close(fd);
+    assert_true(fake_until(&fake.saves, 0));
+}
+
+static void refuses_an_archive_before_it_begins(void **state)
+{
+    (void)state;
+    assert_has(ask(GET("/images/get")), "HTTP/1.1 400 ");
+    assert_has(ask(GET("/v1.48/images/get?names=whole&platform=linux")), "invalid platform");
+    assert_has(ask(GET("/images/get?names=whole&platform=%7B%22os%22%3A%22linux%22%7D")),
+               "os and architecture must be given");
+    assert_has(ask(GET("/images/whole/get?platform=%7B%22os%22%3A%22linux%22%2C%22architecture%22"
+                       "%3A%22arm64%22%2C%22variant%22%3A%22v8%22%7D")),
+               "platform linux/arm64/v8");
+    assert_has(ask(GET("/v1.47/images/whole/get?platform=unread")), "HTTP/1.1 200 ");
+    assert_true(fake_until(&fake.saves, 0));
+}
+
 static void answers_while_slow_requests_wait(void **state)
 {
     int fds[80];
@@ -625,6 +672,10 @@ int main(void)
         TEST(streams_events),
         TEST(loads_a_chunked_body),
         TEST(gives_up_a_load_whose_client_went),
+        TEST(streams_an_archive_to_its_end),
+        TEST(breaks_off_an_archive_that_failed),
+        TEST(ends_an_archive_whose_client_went),
+        TEST(refuses_an_archive_before_it_begins),
         TEST(answers_while_slow_requests_wait),
         TEST(slow_bodies_cost_no_thread),
         TEST(unread_replies_cost_no_thread),
