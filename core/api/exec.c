@@ -27,24 +27,6 @@ static const struct dv_json_field exec_fields[] = {
     { "WorkingDir", DV_JSON_STR, AT(c.working_dir) },
 };
 
-static int console_size(json_object *size, uint16_t *rows, uint16_t *cols, struct dv_error *err)
-{
-    int64_t v[2];
-
-    if (!size)
-        return 0;
-    if (!json_object_is_type(size, json_type_array) || json_object_array_length(size) != 2)
-        return dv_fail(err, DV_E_INVALID, "ConsoleSize: expected [height, width]");
-    for (size_t i = 0; i < 2; i++) {
-        v[i] = json_object_get_int64(json_object_array_get_idx(size, i));
-        if (v[i] < 0 || v[i] > UINT16_MAX)
-            return dv_fail(err, DV_E_INVALID, "ConsoleSize: expected [height, width]");
-    }
-    *rows = (uint16_t)v[0];
-    *cols = (uint16_t)v[1];
-    return 0;
-}
-
 static int create(struct dv_request *req, struct exec_body *body, char id[65],
                   struct dv_error *err)
 {
@@ -56,7 +38,7 @@ static int create(struct dv_request *req, struct exec_body *body, char id[65],
     r = dv_detach_keys(body->c.detach_keys ? body->c.detach_keys : "", body->c.key_bytes,
                        &body->c.n_key_bytes, err);
     if (r == 0 && req->version >= 42)
-        r = console_size(body->console_size, &body->c.rows, &body->c.cols, err);
+        r = dv_json_size(body->console_size, "ConsoleSize", &body->c.rows, &body->c.cols, err);
     if (r == 0 && !dv_empty(body->c.working_dir) && *body->c.working_dir != '/')
         r = dv_fail(err, DV_E_INVALID, "the working directory '%s' is invalid, it needs to be an "
                                        "absolute path", body->c.working_dir);
@@ -138,7 +120,7 @@ int dv_api_exec_start(struct dv_request *req, struct dv_error *err)
     if (r == 0 && json)
         r = dv_json_decode(json, start_fields, N(start_fields), &body, err);
     if (r == 0 && req->version >= 42)
-        r = console_size(body.console_size, &rows, &cols, err);
+        r = dv_json_size(body.console_size, "ConsoleSize", &rows, &cols, err);
     json_object_put(body.console_size);
     if (r == 0)
         r = dv_exec_start_check(cs, req->params[0], err);

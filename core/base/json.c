@@ -716,3 +716,24 @@ json_object *dv_json_encode(const struct dv_json_field *fields, size_t n, const 
     }
     return dv_take(obj);
 }
+
+int dv_json_size(json_object *size, const char *key, uint16_t *rows, uint16_t *cols,
+                 struct dv_error *err)
+{
+    size_t n = json_object_is_type(size, json_type_array) ? json_object_array_length(size) : 0;
+    int64_t v[2] = { -1, -1 };
+
+    if (!size)
+        return 0;
+    for (size_t i = 0; i < N(v) && i < n; i++) {
+        json_object *item = json_object_array_get_idx(size, i);
+
+        if (json_object_is_type(item, json_type_int))
+            v[i] = json_object_get_int64(item);
+    }
+    if (n != N(v) || v[0] < 0 || v[0] > UINT16_MAX || v[1] < 0 || v[1] > UINT16_MAX)
+        return dv_fail(err, DV_E_INVALID, "%s: expected [height, width], 0 to 65535 each", key);
+    *rows = (uint16_t)v[0];
+    *cols = (uint16_t)v[1];
+    return 0;
+}

@@ -55,6 +55,10 @@ struct dv_json_map {
 };
 const char *dv_json_map_get(const struct dv_json_map *map, const char *key); /* or NULL */
 
+/* [height, width] of a terminal, 0 to 65535 each; NULL leaves both as they are. INVALID names KEY. */
+DV_CHECK int dv_json_size(json_object *size, const char *key, uint16_t *rows, uint16_t *cols,
+                          struct dv_error *err);
+
 /* A list "[]" becomes non-NULL items with n 0, so that it can be told from null. Of a number or bool
  * with a seen_offset, encoding leaves out (OMITEMPTY) or nulls (NULLEMPTY) zero only where it was
  * not seen. Keys of the tables must live as long as what was encoded: they are not copied. */

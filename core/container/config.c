@@ -469,6 +469,9 @@ static int decode(json_object *doc, struct dv_config_raw *raw, struct dv_error *
     if (r == 0)
         r = keys_of(raw->exposed_ports, "ExposedPorts", &raw->c.exposed_ports, err);
     if (r == 0)
+        r = dv_json_size(raw->console_size, "HostConfig.ConsoleSize", &raw->c.rows, &raw->c.cols,
+                         err);
+    if (r == 0)
         r = keys_of(raw->volumes, "Volumes", &raw->c.volumes, err);
     if (r == 0)
         r = decode_endpoints(raw, err);

@@ -70,6 +70,7 @@ struct dv_container_config {
     struct dv_json_map sysctls, annotations;
     char *cgroup_parent, *runtime, *container_id_file;
     int64_t oom_score_adj, shm_size;
+    uint16_t rows, cols;                     /* ConsoleSize: of the terminal at its start, 0 = unset */
     /* HostConfig: resources */
     int64_t memory, memory_swap, memory_reservation, memory_swappiness;
     bool has_swappiness, oom_kill_disable;

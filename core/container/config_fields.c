@@ -132,7 +132,7 @@ static const struct dv_config_field host_fields[] = {
     KEPT("AutoRemove", BOOL, c.auto_remove, "false"),
     KEPT("VolumeDriver", STR, c.volume_driver, "\"\""),
     KEPT("VolumesFrom", STRV, c.volumes_from, "null"),
-    SHOWN("ConsoleSize", "[0,0]"),
+    KEPT("ConsoleSize", RAW, console_size, "[0,0]"),
     KEPT("Annotations", MAP, c.annotations, NULL),
     KEPT("CapAdd", STRV, c.cap_add, "null"),
     KEPT("CapDrop", STRV, c.cap_drop, "null"),

@@ -54,7 +54,7 @@ struct dv_config_raw {
     struct dv_json_array read_bps, write_bps, read_iops, write_iops, weights;
     struct dv_strv binds;
     struct dv_json_map tmpfs;
-    json_object *exposed_ports, *volumes, *endpoints;
+    json_object *exposed_ports, *volumes, *endpoints, *console_size;
 };
 /* NetworkingConfig.EndpointsConfig.<key>. */
 struct dv_raw_endpoint {

@@ -121,6 +121,8 @@ static int build_process(struct dv_container *c, const char *hostname, struct dv
     p->cwd = dv_strdup(dv_empty(config->working_dir) ? "/" : config->working_dir);
     p->create_cwd = true;
     p->terminal = config->tty;
+    p->rows = config->rows;
+    p->cols = config->cols;
     p->user = dv_strdup(config->user ? config->user : "");
     p->set_home = true;
     if (!p->cwd || !p->user || dv_strv_copy(&p->args, &c->argv) < 0 ||
