@@ -105,6 +105,10 @@ static const struct dv_cli_option logs_options[] = {
     BOOL("timestamps", 't', "Show timestamps"),
     STR("until", 0, "End at a time (2013-01-02T13:23:37Z) or a span ago (42m)"),
 };
+static const struct dv_cli_option plugin_check_options[] = {
+    { .name = "option", .letter = 'o', .type = DV_CLI_LIST, .word = "key=value",
+      .help = "A key of the driver's section, to be checked too" },
+};
 static const struct dv_cli_option plugin_ls_options[] = {
     LATER("filter", 'f', DV_CLI_LIST),
     FORMAT,
@@ -230,6 +234,8 @@ static const struct dv_cli_option volume_rm_options[] = {
 #define EACH "CONTAINER [CONTAINER...]"
 
 const struct dv_cli_command dv_cli_commands[] = {
+    { .paths = "config check", .args = "[FILE]", .max_args = 1, .run = dv_cmd_config_check,
+      .help = "Say what is wrong with davit.ini and the drivers it names, without a daemon" },
     { .paths = "container attach, attach", .args = "[OPTIONS] CONTAINER", .min_args = 1,
       .max_args = 1, .run = dv_cmd_attach, OPTIONS(attach_options),
       .help = "Attach this terminal to a running container" },
@@ -298,8 +304,17 @@ const struct dv_cli_command dv_cli_commands[] = {
       .max_args = 2, .run = dv_cmd_tag, .help = "Give an image another name" },
     { .paths = "inspect", .args = "[OPTIONS] NAME|ID [NAME|ID...]", .min_args = 1, .max_args = -1,
       .run = dv_cmd_inspect, OPTIONS(inspect_options), .help = "Show all about objects" },
+    { .paths = "plugin check", .args = "[OPTIONS] FILE", .min_args = 1, .max_args = 1,
+      .run = dv_cmd_plugin_check, OPTIONS(plugin_check_options),
+      .help = "Try a driver's file step by step, without a daemon" },
+    { .paths = "plugin inspect", .args = "[OPTIONS] DRIVER [DRIVER...]", .min_args = 1,
+      .max_args = -1, .run = dv_cmd_plugin_inspect, OPTIONS(document_options),
+      .help = "Show all about drivers" },
     { .paths = "plugin ls, plugin list", .args = "[OPTIONS]", .run = dv_cmd_plugin_ls,
       OPTIONS(plugin_ls_options), .help = "List the daemon's drivers and their state" },
+    { .paths = "plugin retry", .args = "DRIVER [DRIVER...]", .min_args = 1, .max_args = -1,
+      .run = dv_cmd_plugin_retry,
+      .help = "Load drivers again that are not active, out of quarantine too" },
     { .paths = "system events, events", .args = "[OPTIONS]", .run = dv_cmd_events,
       OPTIONS(events_options), .help = "Show what happens on the daemon, as it happens" },
     { .paths = "system info, info", .args = "[OPTIONS]", .run = dv_cmd_info,
@@ -326,6 +341,7 @@ const struct dv_cli_command dv_cli_commands[] = {
 const size_t dv_cli_n_commands = N(dv_cli_commands);
 
 const struct dv_cli_group dv_cli_groups[] = {
+    { "config", "Check the daemon's configuration" },
     { "container", "Manage containers" },
     { "image", "Manage images" },
     { "plugin", "Manage drivers" },
@@ -335,11 +351,12 @@ const struct dv_cli_group dv_cli_groups[] = {
 const size_t dv_cli_n_groups = N(dv_cli_groups);
 
 const char *const dv_cli_later[] = {
-    "build", "builder", "buildx", "checkpoint", "commit", "compose", "config", "container commit",
+    "build", "builder", "buildx", "checkpoint", "commit", "compose", "config create",
+    "config inspect", "config ls", "config rm", "container commit",
     "container cp", "container diff", "container export", "container port", "container stats",
     "context", "cp", "diff", "export", "history", "image build", "image history", "image prune",
     "image push", "login", "logout", "manifest", "network", "node", "plugin create",
-    "plugin disable", "plugin enable", "plugin inspect", "plugin install", "plugin push",
+    "plugin disable", "plugin enable", "plugin install", "plugin push",
     "plugin rm", "plugin set", "plugin upgrade", "port", "push", "search", "secret",
     "service", "stack", "stats", "swarm", "system df", "trust", "volume update",
     NULL,

@@ -1,53 +1,12 @@
-/* daemon.c - plugin ls and system shutdown: davit's own corner of the API. */
+/* daemon.c - system shutdown: the end of the daemon. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "cli/format/list.h"
 #include "cli/system/commands.h"
 
 enum { SHUTDOWN_SECONDS = 120 };
-
-/* --- plugin ls -------------------------------------------------------------------------------- */
-
-static const char *heading(const char *field)
-{
-    static const char *const fields[] = { "Name", "Kind", "Version", "State", "Reason", "Path",
-                                          "Since" };
-    static const char *const headings[] = { "NAME", "KIND", "VERSION", "STATE", "REASON", "PATH",
-                                            "SINCE" };
-    size_t i;
-
-    for (i = 0; i < N(fields); i++)
-        if (dv_streq(fields[i], field))
-            return headings[i];
-    return field;
-}
-
-int dv_cmd_plugin_ls(struct dv_cli_call *call)
-{
-    const char *format = dv_cli_str(call, "format");
-    bool quiet = dv_cli_on(call, "quiet") && (!*format || dv_streq(format, "table"));
-    struct dv_list list = {
-        .columns = dv_cli_on(call, "no-trunc")
-                       ? "{{.Name}}\t{{.Kind}}\t{{.Version}}\t{{.State}}\t{{.Reason}}\t{{.Path}}"
-                       : "{{.Name}}\t{{.Kind}}\t{{.Version}}\t{{.State}}\t{{.Reason}}",
-        .heading = heading,
-    };
-    dv_autojson json_object *rows = NULL;
-    struct dv_error err = { 0 };
-    int r = dv_list_init(&list, quiet ? "{{.Name}}" : format, &err);
-
-    if (r == 0)
-        r = dv_client_call(call->client, "GET", "/davit/plugins", NULL, &rows, &err);
-    if (r == 0)
-        r = dv_list_print(&list, rows, NULL, &err);
-    dv_list_done(&list);
-    return r < 0 ? dv_cli_fail(&err) : 0;
-}
-
-/* --- system shutdown -------------------------------------------------------------------------- */
 
 /* The daemon's process, by the socket's other end; -1 where it is not its own (a socket that
  * systemd listens on belongs to pid 1). */

@@ -5,7 +5,7 @@
 
 /* system.c, info.c, events.c, davit.c */
 dv_handler_fn dv_api_ping, dv_api_options, dv_api_version, dv_api_info, dv_api_events, dv_api_davit_plugins,
-    dv_api_davit_shutdown;
+    dv_api_davit_plugin, dv_api_davit_plugin_retry, dv_api_davit_shutdown;
 /* container_create.c, container_list.c, container_inspect.c, containers.c */
 dv_handler_fn dv_api_container_create, dv_api_container_list, dv_api_container_inspect,
     dv_api_container_start, dv_api_container_stop, dv_api_container_restart,

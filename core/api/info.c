@@ -241,6 +241,28 @@ static json_object *security_json(struct dv_engine *engine, unsigned version)
     return security;
 }
 
+/* What was found at the start, and each driver that is not active or misbehaves. */
+static json_object *warnings_json(struct dv_engine *engine)
+{
+    json_object *list = dv_json_strings(&engine->warnings);
+
+    for (size_t i = 0; list && i < dv_drivers_count(engine->drivers); i++) {
+        struct dv_driver_info info = { 0 };
+        dv_autofree char *text = NULL;
+
+        dv_drivers_info(engine->drivers, i, &info);
+        if (info.state != DV_DRIVER_ACTIVE)
+            text = dv_format("WARNING: %s driver '%s' is %s: %s", dv_kind_name(info.kind),
+                             info.name, dv_driver_state_name(info.state), info.reason);
+        else if (info.complaint[0])
+            text = dv_format("WARNING: %s driver '%s' misbehaved: %s", dv_kind_name(info.kind),
+                             info.name, info.complaint);
+        if (text)
+            json_object_array_add(list, json_object_new_string(text));
+    }
+    return list;
+}
+
 static void put_runtime(json_object *obj, struct dv_engine *engine, unsigned version)
 {
     char logs[64];
@@ -259,7 +281,7 @@ static void put_runtime(json_object *obj, struct dv_engine *engine, unsigned ver
     put_commit(obj, "InitCommit", version);
     dv_put(obj, "SecurityOptions", security_json(engine, version));
     dv_put_str(obj, "ProductLicense", "");
-    dv_put(obj, "Warnings", dv_json_strings(&engine->warnings));
+    dv_put(obj, "Warnings", warnings_json(engine));
     dv_put(obj, "CDISpecDirs", json_object_new_array());
     /* What is davit's own: clients ignore a key that they do not know. */
     snprintf(logs, sizeof(logs), "%lld bytes x %lld files",

@@ -143,6 +143,8 @@ const struct dv_api_route dv_routes[] = {
     { "OPTIONS", "/{anyroute}", dv_api_options, 0, 0 },
     /* davit's own */
     { "GET", "/davit/plugins", dv_api_davit_plugins, 0, 0 },
+    { "POST", "/davit/plugins/{name}/retry", dv_api_davit_plugin_retry, 0, DV_ROUTE_SLOW },
+    { "GET", "/davit/plugins/{name}", dv_api_davit_plugin, 0, 0 },
     { "POST", "/davit/shutdown", dv_api_davit_shutdown, 0, 0 },
 };
 const size_t dv_routes_n = N(dv_routes);

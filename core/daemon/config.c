@@ -157,23 +157,44 @@ static int unknown_key(const char *section, const char *name, struct dv_error *e
 
 /* ---- drivers' own sections, and plugins from outside the tree ---- */
 
-static struct dv_config_driver *driver_entry(struct dv_config *config, const char *name)
+static struct dv_config_driver *driver_new(struct dv_config *config, const char *name)
 {
-    struct dv_config_driver *grown;
+    struct dv_config_driver *grown = reallocarray(config->drivers, config->n_drivers + 1,
+                                                  sizeof(*grown));
 
-    for (size_t i = 0; i < config->n_drivers; i++)
-        if (dv_streq(config->drivers[i].name, name))
-            return &config->drivers[i];
-    grown = reallocarray(config->drivers, config->n_drivers + 1, sizeof(*grown));
     if (!grown)
         return NULL;
     config->drivers = grown;
     grown += config->n_drivers;
-    *grown = (struct dv_config_driver){ .name = dv_strdup(name) };
+    *grown = (struct dv_config_driver){ .name = dv_strdup(name), .line = config->line };
     if (!grown->name)
         return NULL;
     config->n_drivers++;
     return grown;
+}
+
+/* The last [plugin "NAME"]: what the next keys of that section belong to. */
+static struct dv_config_driver *plugin_entry(struct dv_config *config, const char *name)
+{
+    for (size_t i = config->n_drivers; i-- > 0;)
+        if (dv_streq(config->drivers[i].name, name))
+            return &config->drivers[i];
+    return driver_new(config, name);
+}
+
+/* A second path for a name: of the file, it is another plugin that claims the name, and will be
+ * turned away with that reason; the command line replaces what the file says. */
+static struct dv_config_driver *path_entry(struct dv_config *config, struct dv_config_driver *d,
+                                           const char *path)
+{
+    uint32_t kind = d->kind;
+
+    if (!d->path || config->line == 0 || dv_streq(d->path, path))
+        return d;
+    d = driver_new(config, d->name);
+    if (d)
+        d->kind = kind;
+    return d;
 }
 
 static int set_plugin_key(struct dv_config *config, const char *section, const char *name,
@@ -187,7 +208,9 @@ static int set_plugin_key(struct dv_config *config, const char *section, const c
         return dv_fail(err, DV_E_INVALID,
                        "section [%s]: write it as [plugin \"name\"] with a name of [a-z0-9-]",
                        section);
-    d = driver_entry(config, plugin);
+    d = plugin_entry(config, plugin);
+    if (d && dv_streq(name, "path"))
+        d = path_entry(config, d, value);
     if (!d)
         return dv_fail(err, DV_E_NO_MEMORY, "read the config");
     if (dv_streq(name, "kind")) {
@@ -238,7 +261,7 @@ static int set_driver_option(struct dv_config *config, const char *section, cons
     config->options = o;
     o += config->n_options++;
     *o = (struct dv_config_option){ (uint32_t)kind, dv_strdup(dot + 1), dv_strdup(name),
-                                    dv_strdup(value) };
+                                    dv_strdup(value), config->line };
     if (!o->driver || !o->key || !o->value)
         return dv_fail(err, DV_E_NO_MEMORY, "read the config");
     return 0;
@@ -262,14 +285,43 @@ static int set_any(struct dv_config *config, const char *section, const char *na
 
 struct reading {
     struct dv_config *config;
+    const char *path, *rest;         /* what is left of the text */
+    void (*mistake)(const char *text);
     struct dv_error *err;
 };
+
+/* fgets(3) over the text; so that an entry's line is known while it is handled. */
+static char *next_line(char *buf, int size, void *stream)
+{
+    struct reading *r = stream;
+    size_t n = strcspn(r->rest, "\n");
+
+    if (!*r->rest)
+        return NULL;
+    n += r->rest[n] == '\n';
+    if (n > (size_t)size - 1)
+        n = (size_t)size - 1; /* check_lines() was told the same limit */
+    memcpy(buf, r->rest, n);
+    buf[n] = '\0';
+    r->rest += n;
+    r->config->line++;
+    return buf;
+}
 
 static int on_entry(void *user, const char *section, const char *name, const char *value)
 {
     struct reading *r = user;
 
-    return set_any(r->config, section, name, value, r->err) == 0;
+    if (r->err->code)
+        return 0; /* libinih goes on; the first mistake is what is told */
+    if (set_any(r->config, section, name, value, r->err) == 0)
+        return 1;
+    (void)dv_wrap(r->err, "%s:%d", r->path, r->config->line);
+    if (!r->mistake)
+        return 0;
+    r->mistake(r->err->msg);
+    dv_error_clear(r->err);
+    return 1;
 }
 
 /* What libinih would take for something else without a word: it cuts lines at 200 bytes with their
@@ -298,27 +350,30 @@ static int check_lines(const char *path, const char *text, size_t size, struct d
     return 0;
 }
 
-static int read_ini(struct dv_config *config, const char *path, bool must_exist,
+static int read_ini(struct dv_config *config, const char *path, const struct dv_config_args *args,
                     struct dv_error *err)
 {
-    struct reading r = { config, err };
+    struct reading r = { .config = config, .path = path, .mistake = args->mistake, .err = err };
     dv_autofree char *text = NULL;
     size_t size = 0;
     int line;
 
     line = dv_read_file(AT_FDCWD, path, DV_MAX_CONFIG_BYTES, &text, &size, err);
-    if (line == -DV_E_NOT_FOUND && !must_exist) {
+    if (line == -DV_E_NOT_FOUND && !args->file) {
         dv_error_clear(err);
         return 0;
     }
     if (line < 0)
         return dv_wrap(err, "read the config %s", path);
+    config->file = dv_strdup(path);
     line = check_lines(path, text, size, err);
     if (line < 0)
         return line;
-    line = ini_parse_string(text, on_entry, &r);
-    if (line > 0 && err->code)
-        return dv_wrap(err, "%s:%d", path, line);
+    r.rest = text;
+    line = ini_parse_stream(next_line, &r, on_entry, &r);
+    config->line = 0;
+    if (err->code)
+        return -err->code;
     if (line != 0)
         return dv_fail(err, DV_E_INVALID,
                        "%s:%d: neither a [section], a 'key = value' nor a comment (;)", path, line);
@@ -459,6 +514,15 @@ static int finish(struct dv_engine_config *e, struct dv_error *err)
     return r;
 }
 
+static struct dv_config_driver *named_entry(struct dv_config *config, uint32_t kind,
+                                            const char *name)
+{
+    for (size_t i = 0; i < config->n_drivers; i++)
+        if (config->drivers[i].kind == kind && dv_streq(config->drivers[i].name, name))
+            return &config->drivers[i];
+    return driver_new(config, name);
+}
+
 static int name_drivers(struct dv_config *config, uint32_t kind, const char *list,
                         struct dv_error *err)
 {
@@ -467,16 +531,23 @@ static int name_drivers(struct dv_config *config, uint32_t kind, const char *lis
     if (set_list(&names, list) < 0)
         return dv_fail(err, DV_E_NO_MEMORY, "read the config");
     for (size_t i = 0; i < names.n; i++) {
-        struct dv_config_driver *d = driver_entry(config, names.items[i]);
+        struct dv_config_driver *d = named_entry(config, kind, names.items[i]);
 
         if (!d)
             return dv_fail(err, DV_E_NO_MEMORY, "read the config");
-        if (d->kind && d->kind != kind)
-            return dv_fail(err, DV_E_INVALID, "driver '%s' is named as %s and as %s", d->name,
-                           dv_kind_name(d->kind), dv_kind_name(kind));
         d->kind = kind;
         d->chosen = true;
     }
+    return 0;
+}
+
+/* Before the lists are read: by then a plugin's kind is known. */
+static int check_plugins(const struct dv_config *config, struct dv_error *err)
+{
+    for (size_t i = 0; i < config->n_drivers; i++)
+        if (!config->drivers[i].kind)
+            return dv_fail(err, DV_E_INVALID, "[plugin \"%s\"] lacks 'kind ='",
+                           config->drivers[i].name);
     return 0;
 }
 
@@ -495,19 +566,33 @@ int dv_config_read(const struct dv_config_args *args, struct dv_config *ret, str
     int r = fill_defaults(ret, err);
 
     if (r == 0)
-        r = read_ini(ret, args->file ? args->file : default_file, args->file != NULL, err);
+        r = read_ini(ret, args->file ? args->file : default_file, args, err);
     if (r == 0)
         r = apply_args(ret, args, err);
     if (r == 0)
         r = finish(&ret->engine, err);
     if (r == 0)
+        r = check_plugins(ret, err);
+    if (r == 0)
         r = name_drivers(ret, DV_KIND_STORAGE, ret->engine.storage_driver, err);
     if (r == 0)
         r = name_drivers(ret, DV_KIND_NETWORK, ret->network_drivers, err);
-    for (size_t i = 0; i < ret->n_drivers && r == 0; i++)
-        if (!ret->drivers[i].kind)
-            r = dv_fail(err, DV_E_INVALID, "[plugin \"%s\"] lacks 'kind ='", ret->drivers[i].name);
     return r;
+}
+
+size_t dv_config_options(const struct dv_config *config, const struct dv_config_driver *d,
+                         const char *state_dir, struct dv_kv *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < config->n_options && n + 2 < max; i++)
+        if (config->options[i].kind == d->kind && dv_streq(config->options[i].driver, d->name))
+            out[n++] = (struct dv_kv){ config->options[i].key, config->options[i].value };
+    if (d->kind == DV_KIND_STORAGE)
+        out[n++] = (struct dv_kv){ "state_dir", state_dir };
+    if (d->kind == DV_KIND_NETWORK && dv_streq(d->name, "bridge"))
+        out[n++] = (struct dv_kv){ "instance", config->engine.instance };
+    return n;
 }
 
 void dv_config_done(struct dv_config *config)
@@ -516,7 +601,7 @@ void dv_config_done(struct dv_config *config)
     char *texts[] = { e->root, e->run_dir, e->plugin_dir, e->libexec_dir, e->storage_driver,
                       e->builder_driver, e->log_level, e->userns_remap, e->instance,
                       e->bridge_name, e->default_pool, e->nft_table, e->cgroup_parent,
-                      config->network_drivers, config->registry_drivers };
+                      config->network_drivers, config->registry_drivers, config->file };
 
     for (size_t i = 0; i < N(texts); i++)
         free(texts[i]);

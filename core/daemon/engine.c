@@ -91,36 +91,34 @@ static int open_state(struct dv_engine *engine, struct dv_error *err)
     return dv_meta_set(engine->db, "engine_id", engine->id, err);
 }
 
-static size_t gather_options(const struct dv_config *config, const struct dv_config_driver *d,
-                             struct dv_kv *out, size_t max)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < config->n_options && n < max; i++)
-        if (config->options[i].kind == d->kind && dv_streq(config->options[i].driver, d->name))
-            out[n++] = (struct dv_kv){ config->options[i].key, config->options[i].value };
-    return n;
-}
-
-/* What only the engine knows is handed over as options: where to keep data, whose links they are. */
 static void add_driver(struct dv_engine *engine, const struct dv_config *config,
                        const struct dv_config_driver *d)
 {
     dv_autofree char *state = dv_format("%s/storage/%s", engine->config.root, d->name);
     struct dv_kv items[64];
-    struct dv_kvs options = { items, gather_options(config, d, items, N(items) - 2) };
+    struct dv_kvs options = { items, 0 };
     struct dv_plugin_file file = { .kind = d->kind, .name = d->name, .path = d->path,
                                    .plugin_dir = engine->config.plugin_dir, .sha256 = d->sha256 };
     struct dv_error err = { 0 };
 
-    if (d->kind == DV_KIND_STORAGE && state) {
-        if (dv_mkdirs(AT_FDCWD, state, 0700, &err) < 0)
-            dv_log_error(NULL, "%s", err.msg);
-        items[options.n++] = (struct dv_kv){ "state_dir", state };
+    if (!state) {
+        dv_log_error(NULL, "driver '%s': out of memory", d->name);
+        return;
     }
-    if (d->kind == DV_KIND_NETWORK && dv_streq(d->name, "bridge"))
-        items[options.n++] = (struct dv_kv){ "instance", engine->config.instance };
+    options.n = dv_config_options(config, d, state, items, N(items));
+    if (d->kind == DV_KIND_STORAGE && dv_mkdirs(AT_FDCWD, state, 0700, &err) < 0)
+        dv_log_error(NULL, "%s", err.msg);
     dv_drivers_add(engine->drivers, &file, &options);
+}
+
+void dv_engine_adopt(void *data, struct dv_driver *driver)
+{
+    struct dv_engine *engine = data;
+
+    if (driver->kind == DV_KIND_STORAGE)
+        dv_images_adopt(engine->images, driver);
+    if (driver->kind == DV_KIND_NETWORK)
+        dv_net_adopt(engine->net, driver);
 }
 
 /* Drivers that layers and containers lie in, also when the config chooses another by now. */
@@ -141,7 +139,8 @@ static int used_row(void *arg, sqlite3_stmt *row)
 static bool is_configured(const struct dv_config *config, const char *name)
 {
     for (size_t i = 0; i < config->n_drivers; i++)
-        if (dv_streq(config->drivers[i].name, name))
+        if (config->drivers[i].kind == DV_KIND_STORAGE &&
+            dv_streq(config->drivers[i].name, name))
             return true;
     return false;
 }

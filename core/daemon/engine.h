@@ -53,5 +53,9 @@ struct dv_engine {
     char *storage_driver;                            /* the first active of the config's list */
     struct dv_strv warnings;                         /* /info Warnings */
 };
+/* A driver (struct dv_driver) that a retry made active: compare it with the database. ENGINE is a
+ * struct dv_engine: a dv_adopt_fn. */
+struct dv_driver;
+void dv_engine_adopt(void *engine, struct dv_driver *driver);
 /* Ask the daemon to end: API's system shutdown (STOP_CONTAINERS) or a signal. Any thread. */
 void dv_engine_stop(struct dv_engine *engine, bool stop_containers);

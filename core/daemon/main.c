@@ -34,13 +34,15 @@ static const char usage[] =
     "      --plugin-dir DIR     drivers: DIR/<kind>/<name>.so\n"
     "      --set SECTION.KEY=VALUE\n"
     "                           as if it stood in the INI file; may be given more than once\n"
+    "      --check-config       print what is wrong with the config and the drivers it names\n"
     "      --version            print the version\n"
     "  -h, --help               print this\n";
 
-enum { OPT_CONFIG = 256, OPT_ROOT, OPT_RUN_DIR, OPT_PLUGIN_DIR, OPT_SET, OPT_VERSION };
+enum { OPT_CONFIG = 256, OPT_ROOT, OPT_RUN_DIR, OPT_PLUGIN_DIR, OPT_SET, OPT_CHECK, OPT_VERSION };
 
 /* 0: go on; else exit with what *STATUS says. */
-static int read_arguments(int argc, char **argv, struct dv_config_args *args, int *status)
+static int read_arguments(int argc, char **argv, struct dv_config_args *args, bool *check,
+                          int *status)
 {
     static const struct option options[] = {
         { "config", required_argument, NULL, OPT_CONFIG },
@@ -49,6 +51,7 @@ static int read_arguments(int argc, char **argv, struct dv_config_args *args, in
         { "plugin-dir", required_argument, NULL, OPT_PLUGIN_DIR },
         { "host", required_argument, NULL, 'H' },
         { "set", required_argument, NULL, OPT_SET },
+        { "check-config", no_argument, NULL, OPT_CHECK },
         { "version", no_argument, NULL, OPT_VERSION },
         { "help", no_argument, NULL, 'h' },
         { 0 },
@@ -64,6 +67,7 @@ static int read_arguments(int argc, char **argv, struct dv_config_args *args, in
         case OPT_PLUGIN_DIR: args->plugin_dir = optarg; break;
         case OPT_SET: failed = dv_strv_add(&args->sets, optarg); break;
         case 'H': failed = dv_strv_add(&args->hosts, optarg); break;
+        case OPT_CHECK: *check = true; break;
         case OPT_VERSION: puts("davitd version " DAVIT_VERSION); return -1;
         case 'h': fputs(usage, stdout); return -1;
         default: failed = 1;
@@ -234,10 +238,13 @@ int main(int argc, char **argv)
     struct dv_config_args args = { 0 };
     struct dv_config config = { 0 };
     struct dv_error err = { 0 };
+    bool check = false;
     int status;
 
-    if (read_arguments(argc, argv, &args, &status) < 0)
+    if (read_arguments(argc, argv, &args, &check, &status) < 0)
         return status;
+    if (check)
+        return dv_config_check(&args);
     set_up_process();
     if (dv_config_read(&args, &config, &err) == 0) {
         dv_log_set_level((enum dv_log_level)dv_log_level_parse(config.engine.log_level));

@@ -148,6 +148,9 @@ DV_CHECK int dv_workspace_remove(struct dv_images *images, const char *driver,
 /* After start: tell each driver which workspaces and layers are known (recover). Never called on a
  * fresh database. */
 void dv_images_reconcile(struct dv_images *images, const struct dv_strv *known_workspaces);
+/* The same for one storage driver that came up later; nobody else has it yet. */
+struct dv_driver;
+void dv_images_adopt(struct dv_images *images, struct dv_driver *driver);
 /* Rows of /info for the chosen storage driver: key, value pairs. */
 void dv_images_driver_status(struct dv_images *images, struct dv_strv *keys,
                              struct dv_strv *values);

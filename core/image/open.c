@@ -106,6 +106,20 @@ void dv_images_reconcile(struct dv_images *images, const struct dv_strv *known_w
         dv_log_error(NULL, "end the intents of image jobs: %s", err.msg);
 }
 
+void dv_images_adopt(struct dv_images *images, struct dv_driver *driver)
+{
+    dv_autostrv workspaces = { 0 };
+    struct dv_error err = { 0 };
+
+    if (dv_db_is_fresh(images->db))
+        return; /* what it names proves nothing */
+    if (dv_rows_strings(images->db, &workspaces, &err,
+                        "SELECT id FROM containers WHERE storage_driver = ?", driver->name) < 0)
+        dv_log_error(NULL, "recover storage driver '%s': %s", driver->name, err.msg);
+    else
+        recover(images, driver, &workspaces);
+}
+
 void dv_images_driver_status(struct dv_images *images, struct dv_strv *keys, struct dv_strv *values)
 {
     const struct dv_storage_ops *ops;

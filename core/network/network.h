@@ -30,6 +30,9 @@ DV_CHECK int dv_net_open(const struct dv_net_config *config, struct dv_net **ret
                          struct dv_error *err);
 /* Ends pool and sockets; leaves bridges and links as they are (containers go on). */
 void dv_net_close(struct dv_net *net);
+/* A network driver that came up later learns what there is; its networks are made by their first use. */
+struct dv_driver;
+void dv_net_adopt(struct dv_net *net, struct dv_driver *driver);
 /* Remove every kernel object of this instance: bridges, nft table (davit system shutdown). */
 void dv_net_teardown(struct dv_net *net);
 

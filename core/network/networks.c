@@ -450,16 +450,16 @@ static int replay_fill(const struct dv_net *net, const char *driver, struct repl
     return 0;
 }
 
-static int recover_driver(struct dv_net *net, const struct dv_network *first, struct dv_error *err)
+static int recover_driver(struct dv_net *net, struct dv_driver *driver, struct dv_error *err)
 {
     __attribute__((cleanup(replay_done))) struct replay replay = { 0 };
-    const struct dv_network_ops *ops = NULL;
-    struct dv_driver *driver = NULL;
+    const struct dv_network_ops *ops = driver->ops;
     dv_autocall call = { 0 };
-    int r = dv_network_driver(net, first, &driver, &ops, err);
+    int r;
 
-    if (r >= 0)
-        r = replay_fill(net, first->driver, &replay, err);
+    dv_lock_take(&net->lock);
+    r = replay_fill(net, driver->name, &replay, err);
+    dv_lock_drop(&net->lock);
     if (r >= 0)
         r = dv_call_begin(&call, driver, "recover", err);
     if (r < 0)
@@ -467,6 +467,23 @@ static int recover_driver(struct dv_net *net, const struct dv_network *first, st
     dv_call_long(&call);
     return dv_call_result(&call, ops->recover(driver->self, &call, replay.net_list, replay.n_nets,
                                               replay.ep_list, replay.n_eps));
+}
+
+static int recover_driver_of(struct dv_net *net, const struct dv_network *nw, struct dv_error *err)
+{
+    const struct dv_network_ops *ops = NULL;
+    struct dv_driver *driver = NULL;
+    int r = dv_network_driver(net, nw, &driver, &ops, err);
+
+    return r < 0 ? r : recover_driver(net, driver, err);
+}
+
+void dv_net_adopt(struct dv_net *net, struct dv_driver *driver)
+{
+    struct dv_error err = { 0 };
+
+    if (!dv_db_is_fresh(net->config.db) && recover_driver(net, driver, &err) < 0)
+        dv_log_warn(log_ctx, "recover network driver '%s': %s", driver->name, err.msg);
 }
 
 static bool is_first_of_driver(const struct dv_net *net, size_t at)
@@ -485,7 +502,7 @@ void dv_networks_recover(struct dv_net *net)
 
     for (size_t i = 0; i < net->n_networks && !fresh; i++) {
         dv_error_clear(&err);
-        if (is_first_of_driver(net, i) && recover_driver(net, net->networks[i], &err) < 0)
+        if (is_first_of_driver(net, i) && recover_driver_of(net, net->networks[i], &err) < 0)
             dv_log_warn(log_ctx, "recover network driver '%s': %s", net->networks[i]->driver,
                         err.msg);
     }

@@ -163,7 +163,7 @@ static int unknown_key(const struct dv_plugin *p, const char *key, const char *s
     for (size_t i = 0; i < p->n_options && strnlen(key, 64) < 64; i++) {
         size_t d = dv_edit_distance(key, option_at(p, i)->name);
 
-        if (d < best) {
+        if (d < best && !dv_streq(option_at(p, i)->name, STATE_DIR)) {
             best = d;
             nearest = option_at(p, i)->name;
         }

@@ -14,6 +14,7 @@
 #include "core/base/file.h"
 #include "core/base/spawn.h"
 #include "core/base/time.h"
+#include "core/plugin/internal.h"
 
 #include <fcntl.h>
 
@@ -184,4 +185,22 @@ int dv_probe_run(const struct dv_probe *p, struct dv_probe_result *result, struc
     result->broke = true;
     return dv_fail(err, DV_E_INVALID, "plugin %s broke a probe %s: it %s", p->path,
                    doing(result->stage), how_it_ended(&info, ended));
+}
+
+int dv_probe_file(const char *program, const struct dv_plugin_file *file,
+                  const struct dv_kvs *options, char path[1024], struct dv_probe_result *result,
+                  struct dv_error *err)
+{
+    struct dv_probe probe = { .program = program, .kind = dv_kind_name(file->kind),
+                              .name = file->name, .options = options,
+                              .limit_ns = DV_PROBE_SECONDS * UINT64_C(1000000000) };
+    struct dv_open_report report;
+    int r = dv_plugin_examine(file, &report, err);
+
+    *result = (struct dv_probe_result){ 0 };
+    snprintf(path, 1024, "%s", report.path);
+    if (r < 0)
+        return r;
+    probe.path = report.path;
+    return dv_probe_run(&probe, result, err);
 }

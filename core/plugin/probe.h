@@ -30,6 +30,11 @@ struct dv_probe_result {
 /* 0: good. Else why not, in one sentence; RESULT->broke tells which kind of failure. */
 DV_CHECK int dv_probe_run(const struct dv_probe *probe, struct dv_probe_result *result,
                           struct dv_error *err);
+/* Steps 1 to 7 of FILE in this way, and OPTIONS against its table. PATH: where it lies, as far as it is
+ * known. */
+DV_CHECK int dv_probe_file(const char *program, const struct dv_plugin_file *file,
+                           const struct dv_kvs *options, char path[1024],
+                           struct dv_probe_result *result, struct dv_error *err);
 void dv_probe_result_done(struct dv_probe_result *result);
 
 /* The names of CAPS' bits: ["serial", "native-diff"]; new reference, NULL on no memory. */

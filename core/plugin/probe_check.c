@@ -105,9 +105,11 @@ static void print_options(json_object *list, const char *section)
         json_object *o = json_object_array_get_idx(list, i);
         const char *fallback = field(o, "Default");
         bool required = !json_object_object_get(o, "Default");
+        bool given = dv_streq(field(o, "Name"), "state_dir"); /* whatever the config says */
 
         printf("%*s %-20s %-8s %-14s %s\n", STEP_WIDTH + 8, "", field(o, "Name"),
-               field(o, "Type"), required ? "(required)" : *fallback ? fallback : "(unset)",
+               field(o, "Type"),
+               given ? "(by davitd)" : required ? "(required)" : *fallback ? fallback : "(unset)",
                field(o, "Help"));
     }
 }

@@ -146,9 +146,10 @@ static int probe(char **argv, bool with_options, json_object **ret_doc, char key
                     "constructors and " DV_PLUGIN_ENTRY "() must have no effect", argv[2], left);
     if (r == 0)
         *ret_doc = describe(&described.plugin);
-    stage("options");
-    if (r == 0 && with_options)
+    if (r == 0 && with_options) {
+        stage("options");
         r = check_options(&described.plugin, argv[0], key, err);
+    }
     dv_described_done(&described);
     return r;
 }

@@ -2,8 +2,11 @@
  * ZOO_* chooses the way, ZOO_NAME the name. */
 
 #include <davit/storage.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef ZOO_ABI_MAJOR                 /* a header of another time */
 #undef DV_ABI_MAJOR
@@ -16,6 +19,19 @@
 
 static const struct dv_host *host;
 
+/* For the host to find: close-on-exec was forgotten, and so was close. */
+__attribute__((unused)) static void leak(void)
+{
+    (void)!open("/etc/passwd", O_RDONLY);
+}
+
+/* Until the end of the process. */
+__attribute__((unused)) static void hang(void)
+{
+    for (;;)
+        pause();
+}
+
 /* Ids choose what an operation answers. */
 static int32_t answer(struct dv_call *c, const char *id)
 {
@@ -26,6 +42,16 @@ static int32_t answer(struct dv_call *c, const char *id)
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
         if (strcmp(answers[i].id, id) == 0)
             return answers[i].result;
+    if (strcmp(id, "leak") == 0) {
+        leak();
+        return 0;
+    }
+    if (strcmp(id, "until-cancelled") == 0) {
+        struct pollfd p = { host->cancel_fd(c), POLLIN, 0 };
+
+        poll(&p, 1, -1);
+        return host->fail(c, DV_E_CANCELED, 0, "given up");
+    }
     host->fail(c, DV_E_CONFLICT, 0, "the zoo says no");
     if (strcmp(id, "changed-mind") == 0)
         return 0;
@@ -80,12 +106,27 @@ static int32_t empty_trash(void *self, struct dv_call *c, uint64_t older_than_s)
     return 0;
 }
 #ifndef ZOO_OLDER
+static char *copy_text(struct dv_call *c, const char *text)
+{
+    char *copy = host->alloc(c, strlen(text) + 1);
+
+    return copy ? strcpy(copy, text) : NULL;
+}
+
 /* What init() was configured with, in the table's order. */
 static int32_t status(void *self, struct dv_call *c, struct dv_kvs *out)
 {
-    (void)c;
-    *out = *(struct dv_kvs *)self;
-    return 0;
+    const struct dv_kvs *config = self;
+    struct dv_kv *items = host->alloc(c, config->n * sizeof(*items));
+
+    for (size_t i = 0; items && i < config->n; i++)
+        items[i] = (struct dv_kv){ copy_text(c, config->items[i].key),
+                                   copy_text(c, config->items[i].value) };
+#ifdef ZOO_OUTSIDE                   /* memory that may be gone when the host reads it */
+    items[1].value = config->items[1].value;
+#endif
+    *out = (struct dv_kvs){ items, config->n };
+    return items ? 0 : host->fail(c, DV_E_NO_MEMORY, 0, "out of memory");
 }
 #endif
 
@@ -138,6 +179,15 @@ static int32_t init(const struct dv_host *h, struct dv_call *c, const struct dv_
     *self = &host;
     return 0;
 #endif
+#ifdef ZOO_CRASHING_INIT
+    abort();
+#endif
+#ifdef ZOO_HANGING_INIT
+    hang();
+#endif
+#ifdef ZOO_LEAKING
+    leak();
+#endif
 #ifdef ZOO_SILENT
     (void)c;
     return -DV_E_INVALID;
@@ -185,6 +235,38 @@ __attribute__((constructor)) static void crash(void)
 {
     abort();
 }
+#endif
+#ifdef ZOO_HANGING_CONSTRUCTOR
+__attribute__((constructor)) static void hang_at_once(void)
+{
+    hang();
+}
+#endif
+#ifdef ZOO_EXITING_CONSTRUCTOR
+__attribute__((constructor)) static void leave(void)
+{
+    exit(3);
+}
+#endif
+#ifdef ZOO_LEAKING_CONSTRUCTOR
+__attribute__((constructor)) static void leak_at_once(void)
+{
+    leak();
+}
+#endif
+#if defined(ZOO_CRASHING_DESCRIBE) || defined(ZOO_HANGING_DESCRIBE)
+#define dv_plugin_v0 described       /* the name of what DV_PLUGIN_DEFINE makes, from here */
+dv_plugin_entry dv_plugin_v0;
+#undef dv_plugin_v0
+__attribute__((visibility("default"))) dv_plugin_entry dv_plugin_v0;
+const struct dv_plugin *dv_plugin_v0(void)
+{
+#ifdef ZOO_HANGING_DESCRIBE
+    hang();
+#endif
+    abort();
+}
+#define dv_plugin_v0 described
 #endif
 #ifdef ZOO_NO_ENTRY
 #define dv_plugin_v0 dv_plugin_of_another_name

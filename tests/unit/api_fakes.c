@@ -417,6 +417,36 @@ void dv_drivers_info(const struct dv_drivers *drivers, size_t i, struct dv_drive
     (void)i;
     (void)ret;
 }
+const char *dv_driver_state_name(enum dv_driver_state state)
+{
+    (void)state;
+    return "active";
+}
+int dv_drivers_find(struct dv_drivers *drivers, const char *name, size_t *ret, struct dv_error *err)
+{
+    (void)drivers;
+    (void)ret;
+    return dv_fail(err, DV_E_NOT_FOUND, "no driver '%s'", name);
+}
+int dv_drivers_retry(struct dv_drivers *drivers, const char *name, dv_adopt_fn *adopt, void *arg,
+                     struct dv_error *err)
+{
+    (void)drivers;
+    (void)adopt;
+    (void)arg;
+    return dv_fail(err, DV_E_NOT_FOUND, "no driver '%s'", name);
+}
+json_object *dv_caps_names(uint32_t kind, uint64_t caps)
+{
+    (void)kind;
+    (void)caps;
+    return NULL;
+}
+void dv_engine_adopt(void *engine, struct dv_driver *driver)
+{
+    (void)engine;
+    (void)driver;
+}
 const char *dv_kind_name(uint32_t kind)
 {
     (void)kind;

@@ -161,7 +161,50 @@ static void plugins_from_outside(void **state)
     refuse(t, "[plugin \"mine\"]\nkind = storrage\n", "unknown kind 'storrage'");
     refuse(t, "[plugin \"mine\"]\nkinds = storage\n", "known: kind, path, sha256, isolation");
     refuse(t, "[plugin \"mine\"]\nisolation = process\n", "not supported yet");
-    refuse(t, "[plugin \"overlay\"]\nkind = network\n", "named as network and as storage");
+}
+
+static void one_name_twice(void **state)
+{
+    struct test *t = *state;
+
+    /* Kinds have names of their own. */
+    read_ok(t, "[plugin \"overlay\"]\nkind = network\npath = /o.so\n");
+    assert_int_equal(t->config.drivers[0].kind, DV_KIND_NETWORK);
+    assert_string_equal(t->config.drivers[1].name, "overlay");
+    assert_int_equal(t->config.drivers[1].kind, DV_KIND_STORAGE);
+    assert_null(t->config.drivers[1].path);
+    /* A second path is a second plugin, to be turned away when it is loaded. */
+    read_ok(t, "[plugin \"a\"]\nkind = storage\npath = /1.so\n"
+               "[plugin \"a\"]\npath = /2.so\nsha256 = 00\n");
+    assert_string_equal(t->config.drivers[0].path, "/1.so");
+    assert_null(t->config.drivers[0].sha256);
+    assert_string_equal(t->config.drivers[1].path, "/2.so");
+    assert_string_equal(t->config.drivers[1].sha256, "00");
+    assert_int_equal(t->config.drivers[1].kind, DV_KIND_STORAGE);
+    assert_int_equal(t->config.drivers[1].line, 5);
+}
+
+static char told[512];
+
+static void on_mistake(const char *text)
+{
+    strncat(told, text, sizeof(told) - strlen(told) - 2);
+    strcat(told, "\n");
+}
+
+static void tells_all_mistakes(void **state)
+{
+    struct test *t = *state;
+    char expected[512];
+
+    t->args.mistake = on_mistake;
+    read_ok(t, "[engine]\nrooot = /x\nlog_level = debug\n[lock]\na = b\n[storage.x]\nk = v\n");
+    snprintf(expected, sizeof(expected),
+             "%s:2: unknown key 'rooot' in [engine]; the nearest known one is 'root'\n"
+             "%s:5: unknown section [lock]", t->file, t->file);
+    assert_memory_equal(told, expected, strlen(expected));
+    assert_string_equal(t->config.engine.log_level, "debug");
+    assert_int_equal(t->config.options[0].line, 7);
 }
 
 static void names_what_is_wrong(void **state)
@@ -226,6 +269,8 @@ int main(void)
         TEST(the_command_line_wins),
         TEST(lists_and_sizes),
         TEST(plugins_from_outside),
+        TEST(one_name_twice),
+        TEST(tells_all_mistakes),
         TEST(names_what_is_wrong),
         TEST(sets_that_are_no_sets),
         TEST(lines_that_would_be_misread),

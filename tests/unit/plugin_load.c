@@ -34,8 +34,10 @@ static void expect_refused(const char *name, const char *says)
     assert_contains(err.msg, name);
 }
 
+/* Its value, in a buffer that the next question takes. */
 static const char *configured(const struct dv_driver *d, const char *key)
 {
+    static char value[128];
     const struct dv_storage_ops *ops = d->ops;
     struct dv_error err = { 0 };
     struct dv_kvs rows = { 0 };
@@ -44,8 +46,10 @@ static const char *configured(const struct dv_driver *d, const char *key)
     assert_int_equal(dv_call_begin(&c, d, "test", &err), 0);
     assert_int_equal(dv_call_result(&c, ops->status(d->self, &c, &rows)), 0);
     for (size_t i = 0; i < rows.n; i++)
-        if (dv_streq(rows.items[i].key, key))
-            return rows.items[i].value;
+        if (dv_streq(rows.items[i].key, key)) {
+            snprintf(value, sizeof(value), "%s", rows.items[i].value);
+            return value;
+        }
     return NULL;
 }
 
