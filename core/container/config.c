@@ -422,6 +422,27 @@ static void take_lists(struct dv_config_raw *raw)
     raw->devices = (struct dv_json_array){ 0 };
 }
 
+/* What means the same as nothing is shown as nothing was asked; a limit of memory brings one of swap. */
+static int settle_limits(struct dv_container_config *c, json_object *host, struct dv_error *err)
+{
+    if (dv_empty(c->ipc_mode))
+        json_object_object_del(host, "IpcMode");
+    if (c->has_swappiness && c->memory_swappiness == -1) {
+        c->has_swappiness = false;
+        json_object_object_del(host, "MemorySwappiness");
+    }
+    if (c->pids_limit <= 0) {
+        c->pids_limit = 0;
+        json_object_object_del(host, "PidsLimit");
+    }
+    if (c->memory > 0 && c->memory <= INT64_MAX / 2 && c->memory_swap == 0) {
+        c->memory_swap = 2 * c->memory;
+        if (json_object_object_add(host, "MemorySwap", json_object_new_int64(c->memory_swap)) < 0)
+            return no_memory(err);
+    }
+    return 0;
+}
+
 /* "default" and nothing are the bridge, as inspect shows it. */
 static int settle_defaults(struct dv_config_raw *raw, json_object *host, struct dv_error *err)
 {
@@ -448,6 +469,8 @@ static int settle_defaults(struct dv_config_raw *raw, json_object *host, struct 
         c->shm_size = 64 << 20;
         json_object_object_del(host, "ShmSize");
     }
+    if (settle_limits(c, host, err) < 0)
+        return -err->code;
     /* A privileged container masks nothing unless it asks for it. */
     if (c->privileged && !c->masked_paths.present)
         json_object_object_add(host, "MaskedPaths", NULL);
@@ -494,6 +517,8 @@ static int make_documents(struct dv_config_raw *raw, json_object *doc, struct dv
     }
     if (settle_defaults(raw, host, err) < 0)
         return -err->code;
+    if (raw->c.volumes.n == 0)
+        json_object_object_del(doc, "Volumes");
     raw->c.config_json = complete(doc, dv_config_root, dv_config_root_n);
     raw->c.host_config_json = complete(host, host_row->sub, host_row->n_sub);
     if (!raw->c.config_json || !raw->c.host_config_json)

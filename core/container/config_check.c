@@ -1,11 +1,14 @@
 /* config_check.c - what a create request may ask for: bounds, names, and what excludes what. */
 #include <ctype.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/parse.h"
 #include "core/container/caps.h"
 #include "core/container/config_fields.h"
@@ -206,6 +209,39 @@ static bool is_set(const char *text)
     return true;
 }
 
+/* The last number of a set such as "0-3,7": is_set() has seen that there is one. */
+static unsigned long last_of(const char *set)
+{
+    unsigned long last = 0;
+
+    for (const char *at = set; *at; at += strcspn(at, "0123456789")) {
+        char *end;
+        unsigned long n = strtoul(at, &end, 10);
+
+        last = n > last ? n : last;
+        at = end;
+    }
+    return last;
+}
+
+/* Which CPUs there are the kernel says in the same form. */
+static int check_present(const char *wished, struct dv_error *err)
+{
+    dv_autoclose int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
+    char online[256];
+    ssize_t n = fd < 0 ? -1 : read(fd, online, sizeof(online) - 1);
+
+    if (dv_empty(wished) || n <= 0) /* unknown: the kernel will say */
+        return 0;
+    online[n] = '\0';
+    online[strcspn(online, "\n")] = '\0';
+    if (is_set(online) && last_of(wished) > last_of(online))
+        return dv_fail(err, DV_E_INVALID,
+                       "Requested CPUs are not available - requested %s, available: %s", wished,
+                       online);
+    return 0;
+}
+
 static int check_cpu(const struct dv_container_config *c, struct dv_strv *warnings,
                      struct dv_error *err)
 {
@@ -215,10 +251,12 @@ static int check_cpu(const struct dv_container_config *c, struct dv_strv *warnin
     if (r < 0)
         return r;
     if (!dv_empty(c->cpuset_cpus) && !is_set(c->cpuset_cpus))
-        return dv_fail(err, DV_E_INVALID, "Invalid value %s for cpuset cpus", c->cpuset_cpus);
+        return dv_fail(err, DV_E_INVALID, "Invalid value %s for cpuset cpus: invalid format: %s",
+                       c->cpuset_cpus, c->cpuset_cpus);
     if (!dv_empty(c->cpuset_mems) && !is_set(c->cpuset_mems))
-        return dv_fail(err, DV_E_INVALID, "Invalid value %s for cpuset mems", c->cpuset_mems);
-    return 0;
+        return dv_fail(err, DV_E_INVALID, "Invalid value %s for cpuset mems: invalid format: %s",
+                       c->cpuset_mems, c->cpuset_mems);
+    return check_present(c->cpuset_cpus, err);
 }
 
 static int check_paths(const struct dv_blkio_device *list, size_t n, const char *field,
@@ -365,8 +403,9 @@ static int check_caps(const struct dv_container_config *c, struct dv_strv *warni
             const char *name = lists[i]->items[k];
 
             if (strcasecmp(name, "ALL") != 0 && dv_cap_parse(name) < 0)
-                return dv_fail(err, DV_E_INVALID, "invalid %s: unknown capability: \"%s\"",
-                               i == 0 ? "CapAdd" : "CapDrop", name);
+                return dv_fail(err, DV_E_INVALID, "invalid %s: unknown capability: \"%s%s\"",
+                               i == 0 ? "CapAdd" : "CapDrop",
+                               strncasecmp(name, "CAP_", 4) == 0 ? "" : "CAP_", name);
         }
     return 0;
 }
@@ -536,6 +575,20 @@ static int check_sysctls(const struct dv_container_config *c, struct dv_strv *wa
 
 /* ---- HostConfig: the rest ---- */
 
+/* Docker's own that are not there yet, or a word that nobody knows. */
+static int refuse_log_opt(const char *key, struct dv_error *err)
+{
+    static const char *const later[] = { "compress", "env", "env-regex", "labels", "labels-regex",
+                                         "max-buffer-size", "mode", "tag" };
+
+    for (size_t i = 0; i < N(later); i++)
+        if (dv_streq(later[i], key))
+            return dv_fail(err, DV_E_UNSUPPORTED,
+                           "HostConfig.LogConfig.Config: log opt '%s' is not supported yet for the "
+                           "json-file log driver", key);
+    return dv_fail(err, DV_E_INVALID, "unknown log opt '%s' for json-file log driver", key);
+}
+
 static int check_log(const struct dv_container_config *c, struct dv_error *err)
 {
     bool file = dv_streq(c->log_type, "json-file");
@@ -561,9 +614,7 @@ static int check_log(const struct dv_container_config *c, struct dv_error *err)
                                "invalid value for log opt max-file: '%s': must be 1 to 1000",
                                value);
         } else {
-            return dv_fail(err, DV_E_UNSUPPORTED,
-                           "HostConfig.LogConfig.Config: log opt '%s' is not supported yet for the "
-                           "json-file log driver", key);
+            return refuse_log_opt(key, err);
         }
     }
     return 0;

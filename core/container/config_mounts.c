@@ -46,15 +46,16 @@ static int set_target(struct dv_mount_point *m, const char *target, bool check, 
 {
     if (check && *target != '/')
         return dv_fail(err, DV_E_INVALID,
-                       "invalid volume specification: '%s': invalid mount path: '%s' mount path "
-                       "must be absolute", spec, target);
+                       "invalid volume specification: '%s': invalid mount config for type \"%s\": "
+                       "invalid mount path: '%s' mount path must be absolute", spec, m->type,
+                       target);
     m->target = clean_path(target);
     if (!m->target)
         return no_memory(err);
     if (check && dv_streq(m->target, "/"))
         return dv_fail(err, DV_E_INVALID,
-                       "invalid volume specification: '%s': invalid specification: destination "
-                       "can't be '/'", spec);
+                       "invalid volume specification: '%s': invalid mount config for type \"%s\": "
+                       "invalid specification: destination can't be '/'", spec, m->type);
     return 0;
 }
 

@@ -135,7 +135,7 @@ static const struct {
     {"{\"HostConfig\":{\"Ulimits\":[{\"Name\":\"x\"}]}}", DV_E_INVALID, "invalid ulimit type: x"},
     {"{\"HostConfig\":{\"Ulimits\":[{\"Name\":\"cpu\",\"Soft\":3,\"Hard\":1}]}}", DV_E_INVALID,
      "ulimit soft limit must be less than or equal to hard limit: 3 > 1"},
-    {"{\"HostConfig\":{\"CapAdd\":[\"FLY\"]}}", DV_E_INVALID, "unknown capability: \"FLY\""},
+    {"{\"HostConfig\":{\"CapAdd\":[\"FLY\"]}}", DV_E_INVALID, "unknown capability: \"CAP_FLY\""},
     {"{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\",\"MaximumRetryCount\":2}}}",
      DV_E_INVALID, "maximum retry count can only be used with 'on-failure'"},
     {"{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"maybe\"}}}", DV_E_INVALID,
