@@ -102,15 +102,7 @@ static void undo_volumes(void *arg)
 
 static void undo_endpoints(void *arg)
 {
-    struct dv_container *c = arg;
-    struct dv_endpoint_view *list = NULL;
-    struct dv_error err = { 0 };
-    size_t n = dv_endpoint_list(c->cs->engine->net, c->id, &list);
-
-    for (size_t i = 0; i < n; i++)
-        if (dv_endpoint_remove(c->cs->engine->net, list[i].id, &err) < 0)
-            dv_log_warn(NULL, "container %s: remove its endpoint: %s", c->id, err.msg);
-    free(list);
+    dv_container_remove_endpoints(arg);
 }
 
 static int make_directory(struct dv_container *c, struct dv_error *err)
@@ -154,13 +146,17 @@ static int make_endpoint(struct dv_container *c, const char *network,
                                               ? NULL
                                               : c->config->mac_address };
     struct dv_endpoint_view made;
+    int r;
 
     if (wish) {
         req.ip = dv_empty(wish->ip) ? NULL : wish->ip;
         req.mac = dv_empty(wish->mac) ? req.mac : wish->mac;
         req.aliases = wish->aliases;
     }
-    return dv_endpoint_create(c->cs->engine->net, &req, &made, err);
+    r = dv_endpoint_create(c->cs->engine->net, &req, &made, err);
+    if (r == -DV_E_NOT_FOUND) /* clients take a 404 for a missing image, and pull */
+        r = dv_fail(err, DV_E_INVALID, "network %s not found", network);
+    return r;
 }
 
 static int make_endpoints(struct dv_container *c, struct dv_error *err)

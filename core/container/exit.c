@@ -53,17 +53,6 @@ bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
     return true;
 }
 
-static void leave_networks(struct dv_container *c)
-{
-    struct dv_engine *engine = c->cs->engine;
-    struct dv_endpoint_view *list = NULL;
-    size_t n = dv_endpoint_list(engine->net, c->id, &list);
-
-    for (size_t i = 0; i < n; i++)
-        dv_endpoint_leave(engine->net, list[i].id, -1);
-    free(list);
-}
-
 /* Nobody can use the layer between the end of a --rm container and its removal. */
 static void release_layer(const struct exit_job *job)
 {
@@ -247,8 +236,8 @@ static void settle(void *arg)
         job->exit.oom = dv_cgroup_oom_killed(c->cs->engine->cgroups, c->cs->cgroup_parent, c->id);
     record_exit(job);
     dv_test_point("exit-recorded");
-    leave_networks(c);
     tell_exit(c, &job->exit);
+    dv_container_leave_networks(c);
     dv_container_volumes_emit(c, "unmount");
     wake(c);
     end(job);

@@ -214,6 +214,15 @@ int dv_config_argv(const struct dv_container_config *config, struct dv_strv *arg
  * gone. New reference. */
 struct dv_container *dv_container_net_owner(struct dv_container *c);
 
+/* ---- endpoints.c ---- */
+struct dv_sandbox;
+/* All of them or none, with Docker's events. */
+int dv_container_join_networks(struct dv_container *c, struct dv_sandbox *sandbox,
+                               struct dv_error *err);
+/* After its end: the sandbox is gone. */
+void dv_container_leave_networks(struct dv_container *c);
+void dv_container_remove_endpoints(struct dv_container *c);
+
 /* ---- etc_files.c ---- */
 /* Nothing where C uses another's. */
 int dv_etc_files_write(struct dv_container *c, int dir_fd, struct dv_error *err);

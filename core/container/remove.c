@@ -90,18 +90,6 @@ static int delete_rows(struct dv_container *c, struct dv_strv *gone_volumes, str
     return r;
 }
 
-static void remove_endpoints(struct dv_container *c)
-{
-    struct dv_endpoint_view *list = NULL;
-    struct dv_error err = { 0 };
-    size_t n = dv_endpoint_list(c->cs->engine->net, c->id, &list);
-
-    for (size_t i = 0; i < n; i++)
-        if (dv_endpoint_remove(c->cs->engine->net, list[i].id, &err) < 0)
-            dv_log_warn(NULL, "container %s: remove its endpoint: %s", c->id, err.msg);
-    free(list);
-}
-
 int dv_container_erase(struct dv_container *c, struct dv_error *err)
 {
     struct dv_containers *cs = c->cs;
@@ -117,7 +105,7 @@ int dv_container_erase(struct dv_container *c, struct dv_error *err)
     }
     dv_test_point("rm-rows");
     dv_volumes_discard(cs->engine->volumes, &gone_volumes);
-    remove_endpoints(c);
+    dv_container_remove_endpoints(c);
     if (dv_workspace_remove(cs->engine->images, c->storage_driver, c->id, &ignored) < 0)
         dv_log_warn(NULL, "container %s: remove its layer: %s", c->id, ignored.msg);
     dv_lease_drop(cs->engine->leases, c->id, DV_LEASE_REMOVE);

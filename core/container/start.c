@@ -37,7 +37,7 @@ struct start {
     int procs[DV_CGROUP_MAX_HIERARCHIES], cgroup_dir;
     size_t n_procs;
     struct pending_client *clients;
-    bool cgroup_made, workspace_active, intent;
+    bool cgroup_made, workspace_active, intent, joined;
     int64_t exit_code;
     uint64_t started_ns, start_time, generation;
     int64_t pid;
@@ -233,32 +233,12 @@ static int send_create(struct start *s, struct dv_error *err)
     return r < 0 ? dv_wrap(err, "ask davit-shim to create") : 0;
 }
 
-static int join_endpoints(struct start *s, struct dv_error *err)
+static int join_networks(struct start *s, struct dv_error *err)
 {
-    struct dv_endpoint_view *list = NULL;
-    struct dv_net *net = s->c->cs->engine->net;
-    size_t n = dv_endpoint_list(net, s->c->id, &list);
-    int r = 0;
+    int r = dv_container_join_networks(s->c, &s->sandbox, err);
 
-    for (size_t i = 0; i < n && r == 0; i++) {
-        struct dv_endpoint_view joined;
-
-        r = dv_endpoint_join(net, list[i].id, &s->sandbox, &joined, err);
-        if (r < 0)
-            r = dv_wrap(err, "join network '%s'", list[i].network_name);
-    }
-    free(list);
+    s->joined = r == 0;
     return r;
-}
-
-static void leave_endpoints(struct dv_container *c)
-{
-    struct dv_endpoint_view *list = NULL;
-    size_t n = dv_endpoint_list(c->cs->engine->net, c->id, &list);
-
-    for (size_t i = 0; i < n; i++)
-        dv_endpoint_leave(c->cs->engine->net, list[i].id, -1);
-    free(list);
 }
 
 static int read_created(struct start *s, struct dv_error *err)
@@ -368,7 +348,7 @@ static int launch_late_network(struct start *s, struct dv_error *err)
 
     dv_test_point("start-created");
     if (r == 0)
-        r = join_endpoints(s, err);
+        r = join_networks(s, err);
     dv_test_point("start-joined");
     return r == 0 ? send_go(s, err) : r;
 }
@@ -376,7 +356,7 @@ static int launch_late_network(struct start *s, struct dv_error *err)
 /* The endpoints are made while the shim mounts. */
 static int launch_ready_network(struct start *s, struct dv_error *err)
 {
-    int r = join_endpoints(s, err);
+    int r = join_networks(s, err);
 
     dv_test_point("start-joined");
     if (r == 0)
@@ -426,13 +406,12 @@ static int record_running(struct start *s, struct dv_error *err)
     enum dv_status before;
     int r;
 
-    dv_lock_take(&c->lock);
+    dv_lock_take(&c->lock); /* finished_ns stays that of the run before, as Docker shows it */
     before = c->status;
     c->status = DV_RUNNING;
     c->pid = s->pid;
     c->start_time = s->start_time;
     c->started_ns = s->started_ns;
-    c->finished_ns = 0;
     c->exit_code = 0;
     c->oom_killed = c->stopped_by_user = false;
     free(dv_take(c->error));
@@ -482,7 +461,8 @@ static void unwind(struct start *s)
     if (s->connection)
         dv_shim_abandon(dv_take(s->connection));
     dv_close(dv_take_fd(s->shim.fd));
-    leave_endpoints(c);
+    if (s->joined)
+        dv_container_leave_networks(c);
     if (s->workspace_active)
         dv_workspace_deactivate(c->cs->engine->images, c->storage_driver, c->id);
     if (s->cgroup_made)
