@@ -218,11 +218,15 @@ static int rename_now(struct dv_container *c, char **name, struct dv_error *err)
 int dv_container_rename(struct dv_container *c, const char *name, struct dv_error *err)
 {
     dv_autofree char *text = NULL;
-    int r = dv_name_check(name, err);
+    dv_autofree char *slashed = dv_format("%s%s", *name == '/' ? "" : "/", name), *event = NULL;
+    int r;
 
+    if (!slashed)
+        return dv_fail(err, DV_E_NO_MEMORY, "rename container %s", c->id);
+    r = dv_name_check(slashed, err);
     if (r < 0)
-        return r;
-    text = dv_strdup(*name == '/' ? name + 1 : name);
+        return dv_wrap(err, "Error when allocating new name");
+    text = dv_strdup(slashed + 1);
     if (!text)
         return dv_fail(err, DV_E_NO_MEMORY, "rename container %s", c->id);
     r = dv_op_begin(c, "rename", err);
@@ -230,8 +234,9 @@ int dv_container_rename(struct dv_container *c, const char *name, struct dv_erro
         return r;
     r = rename_now(c, &text, err);
     dv_op_end(c);
-    if (r == 0)
-        dv_container_emit(c, "rename", (const char *const[]){ "oldName", text, NULL });
+    event = r == 0 ? dv_format("/%s", text) : NULL; /* the old one, with the slash that Docker gives it */
+    if (event)
+        dv_container_emit(c, "rename", (const char *const[]){ "oldName", event, NULL });
     return r;
 }
 

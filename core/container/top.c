@@ -83,5 +83,6 @@ int dv_container_top(struct dv_container *c, const char *ps_args, struct dv_top 
         return r;
     }
     *ret = top;
+    dv_container_emit(c, "top", NULL);
     return 0;
 }

@@ -300,8 +300,9 @@ static int update(struct dv_container *c, const struct wish *w, struct dv_strv *
     json_object *doc;
     int r = check_conflicts(c, w, err);
 
-    if (r == 0)
-        r = make_next(c, w, warnings, &next, err);
+    if (r < 0)
+        return dv_wrap(err, "Cannot update container %s", c->id);
+    r = make_next(c, w, warnings, &next, err); /* what no container may have: no word of this one */
     if (r < 0)
         return r;
     doc = make_document(c->config, next);
@@ -310,7 +311,9 @@ static int update(struct dv_container *c, const struct wish *w, struct dv_strv *
     json_object_put(next->host_config_json);
     next->host_config_json = doc;
     r = exchange(c, next, err);
-    return r < 0 ? r : apply_or_undo(c, next, w->has_pids, err);
+    if (r == 0)
+        r = apply_or_undo(c, next, w->has_pids, err);
+    return r < 0 ? dv_wrap(err, "Cannot update container %s", c->id) : 0;
 }
 
 int dv_container_update(struct dv_container *c, json_object *body, struct dv_strv *warnings,
@@ -331,7 +334,7 @@ int dv_container_update(struct dv_container *c, json_object *body, struct dv_str
     dv_op_end(c);
     wish_done(&w);
     if (r < 0)
-        return dv_wrap(err, "Cannot update container %s", c->id);
+        return r;
     dv_container_emit(c, "update", NULL);
     return 0;
 }

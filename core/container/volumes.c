@@ -104,8 +104,10 @@ static int take_from(struct dv_container *c, const char *spec, size_t n_own, str
     int r = parse_from(spec, &parts, &read_only, err);
 
     r = r < 0 ? r : dv_container_get(c->cs, parts.items[0], &other, err);
+    if (r == -DV_E_NOT_FOUND)
+        err->code = DV_E_INVALID; /* clients take a 404 for a missing image, and pull */
     if (r < 0)
-        return r;
+        return -err->code;
     /* Its config never changes once it can be found. */
     for (size_t i = 0; i < other->config->n_mounts && r == 0; i++)
         if (!dv_streq(other->config->mounts[i].type, "tmpfs"))
