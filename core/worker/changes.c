@@ -314,6 +314,16 @@ static int apply_row(size_t row, struct dv_image_config *config, const char *res
     return instructions[row].apply(&c, err);
 }
 
+/* An image config is JSON, which holds nothing else. */
+static bool is_utf8(const char *text)
+{
+    size_t left = strlen(text), n = 1;
+
+    for (; left > 0 && n > 0; text += n, left -= n)
+        n = dv_utf8_len(text, left);
+    return n > 0;
+}
+
 int dv_change_apply(struct dv_image_config *config, const char *text, struct dv_error *err)
 {
     dv_autofree char *line = dv_strdup(text);
@@ -325,16 +335,18 @@ int dv_change_apply(struct dv_image_config *config, const char *text, struct dv_
     if (strlen(line) > DV_MAX_CHANGE_BYTES)
         return dv_fail(err, DV_E_INVALID, "an instruction is longer than %d bytes",
                        DV_MAX_CHANGE_BYTES);
-    name = line + strspn(line, " \t\r\n");
+    if (!is_utf8(line))
+        return dv_fail(err, DV_E_INVALID, "an instruction is not UTF-8");
+    name = line + strspn(line, DV_BLANKS);
     len = strlen(name);
     while (len > 0 && isspace((unsigned char)name[len - 1]))
         name[--len] = 0;
     if (len == 0)
         return 0;
-    rest = name + strcspn(name, " \t\r\n");
+    rest = name + strcspn(name, DV_BLANKS);
     if (*rest)
         *rest++ = 0;
-    rest += strspn(rest, " \t\r\n");
+    rest += strspn(rest, DV_BLANKS);
     for (i = 0; i < N(instructions); i++)
         if (strcasecmp(name, instructions[i].name) == 0) {
             int r = apply_row(i, config, rest, err);

@@ -82,7 +82,7 @@ static int next_word(const char **from, const struct dv_strv *env, struct dv_buf
 
 int dv_words(const char *text, const struct dv_strv *env, struct dv_strv *ret, struct dv_error *err)
 {
-    const char *from = text + strspn(text, " \t\r\n");
+    const char *from = text + strspn(text, DV_BLANKS);
 
     while (*from) {
         dv_autobuf word = DV_BUF_INIT(MAX_WORD_BYTES, "word of an instruction");
@@ -92,7 +92,7 @@ int dv_words(const char *text, const struct dv_strv *env, struct dv_strv *ret, s
             return r;
         if (dv_strv_add_take(ret, dv_buf_take(&word)) < 0)
             return dv_fail(err, DV_E_NO_MEMORY, "out of memory for an instruction");
-        from += strspn(from, " \t\r\n");
+        from += strspn(from, DV_BLANKS);
     }
     return 0;
 }

@@ -4,6 +4,9 @@
 #include "core/base/error.h"
 #include "core/base/str.h"
 
+/* What isspace() means in the C locale: what ends a word is what is skipped before the next one. */
+#define DV_BLANKS " \t\n\v\f\r"
+
 /* The value of NAME among "NAME=value" items; NULL if there is none. */
 const char *dv_env_get(const struct dv_strv *env, const char *name);
 /* Split TEXT at white space outside quotes, with quotes and backslashes taken away and $NAME and

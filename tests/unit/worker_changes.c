@@ -69,6 +69,8 @@ static void sets_environment_and_labels(void **state)
     apply("LABEL x=y \"a b\"=c");
     assert_string_equal(dv_json_map_get(&config.config.labels, "x"), "y");
     assert_string_equal(dv_json_map_get(&config.config.labels, "a b"), "c");
+    apply("ENV X=1\vY=2\fZ=3"); /* all that is white space divides words */
+    assert_string_equal(config.config.env.items[config.config.env.n - 2], "Y=2");
     refuse("ENV", "at least one argument");
     refuse("ENV A", "no value");
     refuse("ENV A=1 B", "NAME=value");
@@ -101,6 +103,7 @@ static void sets_the_rest(void **state)
 static void refuses_by_name(void **state)
 {
     (void)state;
+    refuse("ENV A=\xff", "not UTF-8");
     refuse("RUN true", "RUN is not a valid change command");
     refuse("HEALTHCHECK NONE", "HEALTHCHECK");
     refuse("EXPOSE 0", "no port");
