@@ -43,7 +43,7 @@ install_packages() {
         apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
 }
 
-# build DIR [MESON OPTION...]: configure once, then build.
+# build DIR [MESON OPTION...]: configure once, then build ($targets: only these).
 build() {
     local dir=$1
     shift
@@ -52,5 +52,5 @@ build() {
     else
         meson setup "$dir" "$@" >/dev/null || { cat "$dir/meson-logs/meson-log.txt"; return 1; }
     fi
-    ninja -C "$dir" >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; return 1; }
+    ninja -C "$dir" ${targets-} >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; return 1; }
 }

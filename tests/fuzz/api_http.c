@@ -7,8 +7,7 @@
 #include "core/api/filters.h"
 #include "core/api/http.h"
 #include "core/api/routes.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 /* In pieces whose length the first byte gives, as a socket gives them. */
 static void feed(struct dv_http *h, const char *data, size_t n, size_t step)

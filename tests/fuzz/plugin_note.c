@@ -3,8 +3,8 @@
 #include <assert.h>
 
 #include "core/plugin/internal.h"
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct dv_error err = { 0 };

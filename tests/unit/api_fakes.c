@@ -241,8 +241,8 @@ int dv_container_attach(struct dv_container *c, struct dv_attach *a, struct dv_e
 {
     (void)c;
     (void)err;
-    memcpy(fake.early, a->early, a->n_early);
-    fake.n_early = a->n_early;
+    fake.n_early = a->n_early < sizeof(fake.early) ? a->n_early : sizeof(fake.early);
+    memcpy(fake.early, a->early, fake.n_early);
     fake.attach_flags = a->flags;
     LOCKED(fake.client_fd = a->fd; fake.attached++);
     return 0;
