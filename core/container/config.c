@@ -552,7 +552,7 @@ static int build(json_object *body, bool check, struct dv_strv *warnings,
     if (r == 0)
         r = make_documents(raw, doc, err);
     if (r == 0 && check)
-        r = dv_config_check(raw, warnings, err);
+        r = dv_container_config_check(raw, warnings, err);
     if (r < 0) {
         dv_container_config_free((struct dv_container_config *)(void *)raw);
         return r;

@@ -635,7 +635,7 @@ static int check_rest(const struct dv_container_config *c, struct dv_strv *warni
     return check_log(c, err);
 }
 
-int dv_config_check(const struct dv_config_raw *raw, struct dv_strv *warnings,
+int dv_container_config_check(const struct dv_config_raw *raw, struct dv_strv *warnings,
                     struct dv_error *err)
 {
     static check_fn *const checks[] = {

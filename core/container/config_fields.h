@@ -73,7 +73,7 @@ struct dv_json_field *dv_config_json_fields(const struct dv_config_field *fields
                                             size_t *ret_n);
 
 /* ---- config_check.c, config_mounts.c ---- */
-int dv_config_check(const struct dv_config_raw *raw, struct dv_strv *warnings,
+int dv_container_config_check(const struct dv_config_raw *raw, struct dv_strv *warnings,
                     struct dv_error *err);
 /* Binds, Mounts and Tmpfs into raw->c.mounts. CHECK: refuse what is wrong (a request), else take it
  * as it is (the database). */
