@@ -1,4 +1,4 @@
-/* hangs.c - a network driver that stands in for "none": its join() hangs as long as it is told to.
+/* hangs.c - a network driver that stands in for "bridge": its join() hangs as long as it is told to.
  * Option "while" names a file; join() returns when it is gone. */
 
 #include <davit/network.h>
@@ -75,6 +75,7 @@ static const struct dv_network_ops ops = {
 };
 static const struct dv_option options[] = {
     { "while", "path", NULL, "join() hangs while this file exists" },
+    { "instance", "string", "", "given by davitd" },
 };
 
 static int32_t init(const struct dv_host *h, struct dv_call *c, const struct dv_kvs *config,
@@ -90,5 +91,5 @@ static void fini(void *self)
     free(self);
 }
 
-DV_PLUGIN_DEFINE(DV_KIND_NETWORK, "none", "1", .options = options, .n_options = 1,
+DV_PLUGIN_DEFINE(DV_KIND_NETWORK, "bridge", "1", .options = options, .n_options = 2,
                  .option_stride = sizeof(options[0]), .ops = &ops, .init = init, .fini = fini)
