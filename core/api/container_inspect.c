@@ -217,7 +217,7 @@ int dv_api_container_inspect(struct dv_request *req, struct dv_error *err)
     int r = dv_request_container(req, &c, err);
 
     if (r == 0)
-        r = dv_container_look(c, &view, err);
+        r = dv_container_look_whole(c, &view, err);
     if (r == 0)
         dv_reply_json(req, 200, inspect_json(&view, req->engine));
     return r;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/api/conn.h"
 #include "core/api/containers.h"
 #include "core/api/filters.h"
 #include "core/api/handlers.h"
@@ -337,7 +338,7 @@ static struct entry *collect(struct dv_engine *engine, size_t *ret_n)
 int dv_api_container_list(struct dv_request *req, struct dv_error *err)
 {
     struct listing l = { .engine = req->engine };
-    json_object *reply = NULL;
+    dv_autobuf list = DV_LIST_INIT;
     struct entry *entries = NULL;
     size_t n = 0;
     int64_t shown = 0;
@@ -345,14 +346,12 @@ int dv_api_container_list(struct dv_request *req, struct dv_error *err)
 
     if (r == 0) {
         entries = collect(req->engine, &n);
-        reply = json_object_new_array();
-        if (!entries || !reply)
+        if (!entries)
             r = dv_fail(err, DV_E_NO_MEMORY, "no memory for the list");
     }
     for (size_t i = 0; i < n; i++) {
         if (r == 0 && (l.limit <= 0 || shown < l.limit) && passes(&l, &entries[i].view)) {
-            json_object_array_add(reply,
-                                  summary_json(req->engine, &entries[i].view, req->version));
+            r = dv_list_add(&list, summary_json(req->engine, &entries[i].view, req->version), err);
             shown++;
         }
         dv_container_view_done(&entries[i].view);
@@ -361,9 +360,5 @@ int dv_api_container_list(struct dv_request *req, struct dv_error *err)
     free(entries);
     dv_filters_done(&l.filters);
     dv_strv_done(&l.ancestors);
-    if (r < 0)
-        json_object_put(reply);
-    else
-        dv_reply_json(req, 200, reply);
-    return r;
+    return r < 0 ? r : dv_reply_list(req, &list, err);
 }

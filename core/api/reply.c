@@ -196,6 +196,27 @@ void dv_reply_json(struct dv_request *req, int status, json_object *take)
     }
 }
 
+int dv_list_add(struct dv_buf *list, json_object *take, struct dv_error *err)
+{
+    dv_autojson json_object *obj = take;
+    const char *text = obj ? json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+                                                                     JSON_C_TO_STRING_NOSLASHESCAPE)
+                           : NULL;
+
+    if (!text)
+        return dv_fail(err, DV_E_NO_MEMORY, "no memory for the list");
+    return dv_buf_printf(list, err, "%c%s", list->len ? ',' : '[', text);
+}
+
+int dv_reply_list(struct dv_request *req, struct dv_buf *list, struct dv_error *err)
+{
+    int r = dv_buf_puts(list, list->len ? "]\n" : "[]\n", err);
+
+    if (r == 0)
+        reply(req, 200, "application/json", list->data, list->len);
+    return r;
+}
+
 void dv_reply_error(struct dv_request *req, const struct dv_error *err)
 {
     int status = req->conn->http.status ? req->conn->http.status : dv_http_status(err->code);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/buf.h"
 #include "core/base/error.h"
 #include "core/base/str.h"
 
@@ -56,6 +57,11 @@ DV_CHECK int dv_request_json(struct dv_request *req, bool may_be_empty, json_obj
 /* ---- answered ---- */
 /* Never fail: a client that is gone ends the connection, which is all there is to do. */
 void dv_reply_json(struct dv_request *req, int status, json_object *take); /* NULL: out of memory */
+/* A JSON array, element by element: of a long list only the text is in memory. LIST begins as
+ * DV_LIST_INIT and stays the caller's to dv_buf_done(). */
+#define DV_LIST_INIT DV_BUF_INIT(DV_REPLY_MAX_BYTES, "list")
+DV_CHECK int dv_list_add(struct dv_buf *list, json_object *take, struct dv_error *err);
+DV_CHECK int dv_reply_list(struct dv_request *req, struct dv_buf *list, struct dv_error *err);
 void dv_reply_empty(struct dv_request *req, int status);
 void dv_reply_text(struct dv_request *req, int status, const char *text);
 void dv_reply_error(struct dv_request *req, const struct dv_error *err);

@@ -34,7 +34,7 @@ struct dv_container_view {
     struct dv_strv args;                      /* the rest */
     char *log_path, *hosts_path, *hostname_path, *resolv_conf_path;
     const struct dv_container_config *config; /* immutable; valid while the caller holds a reference */
-    json_object *config_json, *host_config_json; /* copies of the caller's own */
+    json_object *config_json, *host_config_json; /* of a whole view: copies of the caller's own */
     struct dv_strv exec_ids;
     bool tty, open_stdin, auto_remove;
 };
@@ -56,6 +56,9 @@ struct dv_container *dv_container_unref(struct dv_container *c);
 size_t dv_container_list(struct dv_containers *cs, struct dv_container ***ret); /* new references */
 DV_CHECK int dv_container_look(struct dv_container *c, struct dv_container_view *ret,
                                struct dv_error *err);
+/* With its documents, which are as large as all the rest. */
+DV_CHECK int dv_container_look_whole(struct dv_container *c, struct dv_container_view *ret,
+                                     struct dv_error *err);
 const char *dv_container_id(const struct dv_container *c);
 
 /* NOT_MODIFIED when it already runs (start) or does not run (stop). */

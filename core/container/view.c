@@ -73,9 +73,6 @@ static int look_fixed(struct dv_container *c, struct dv_container_view *v)
     else
         v->log_path = dv_strdup("");
     v->config = c->config;
-    /* Copies: json-c's reference counts are not atomic, and these are read in many threads. */
-    if (json_object_deep_copy(c->config->config_json, &v->config_json, NULL) < 0)
-        return -1;
     v->tty = c->config->tty;
     v->open_stdin = c->config->open_stdin;
     v->auto_remove = c->auto_remove;
@@ -90,9 +87,6 @@ int dv_container_look(struct dv_container *c, struct dv_container_view *ret, str
     int r = look_fixed(c, ret);
 
     dv_lock_take(&c->lock);
-    /* Under the lock, since an update replaces it. */
-    if (r == 0)
-        r = json_object_deep_copy(c->config->host_config_json, &ret->host_config_json, NULL);
     ret->name = dv_strdup(c->name);
     ret->error = dv_strdup(c->error ? c->error : "");
     ret->started_ns = c->started_ns;
@@ -111,6 +105,25 @@ int dv_container_look(struct dv_container *c, struct dv_container_view *ret, str
         return dv_fail(err, DV_E_NO_MEMORY, "look at container %s", c->id);
     }
     return 0;
+}
+
+/* Copies: json-c's reference counts are not atomic, and these are read in many threads. */
+int dv_container_look_whole(struct dv_container *c, struct dv_container_view *ret,
+                            struct dv_error *err)
+{
+    int r = dv_container_look(c, ret, err);
+
+    if (r < 0)
+        return r;
+    r = json_object_deep_copy(c->config->config_json, &ret->config_json, NULL);
+    dv_lock_take(&c->lock); /* an update replaces it */
+    if (r == 0)
+        r = json_object_deep_copy(c->config->host_config_json, &ret->host_config_json, NULL);
+    dv_lock_drop(&c->lock);
+    if (r == 0)
+        return 0;
+    dv_container_view_done(ret);
+    return dv_fail(err, DV_E_NO_MEMORY, "look at container %s", c->id);
 }
 
 /* Attributes of container events: image, name, labels, then EXTRA. */

@@ -158,6 +158,9 @@ static void set_up_process(void)
 
     /* Request threads come and go; an arena for each would keep what each once used for ever. */
     mallopt(M_ARENA_MAX, 1);
+    /* Set, they stay: else a large reply that is freed raises both, and the heap keeps the next. */
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, 128 << 10);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

@@ -117,9 +117,16 @@ int dv_container_look(struct dv_container *c, struct dv_container_view *ret, str
         .created_ns = 1700000000000000000,
     };
     snprintf(ret->id, sizeof(ret->id), "%s", web_id);
-    json_object_deep_copy(config->config_json, &ret->config_json, NULL);
-    json_object_deep_copy(config->host_config_json, &ret->host_config_json, NULL);
     return 0;
+}
+int dv_container_look_whole(struct dv_container *c, struct dv_container_view *ret,
+                            struct dv_error *err)
+{
+    int r = dv_container_look(c, ret, err);
+
+    json_object_deep_copy(ret->config->config_json, &ret->config_json, NULL);
+    json_object_deep_copy(ret->config->host_config_json, &ret->host_config_json, NULL);
+    return r;
 }
 void dv_container_view_done(struct dv_container_view *v)
 {
