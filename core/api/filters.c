@@ -9,6 +9,8 @@
 #include "core/base/parse.h"
 #include "core/base/time.h"
 
+enum { MAX_COPIES = 1000 }; /* of a part of a regular expression, all repetitions written out */
+
 void dv_filters_done(struct dv_filters *f)
 {
     for (size_t i = 0; i < f->n; i++) {
@@ -131,6 +133,58 @@ bool dv_filter_labels(const struct dv_filters *f, const struct dv_strv *keys,
     return true;
 }
 
+/* The larger bound of "{2}", "{2,}", "{,5}" or "{2,5}" at TEXT, at most MAX_COPIES + 1; *END is what
+ * follows. */
+static size_t repeats(const char *text, const char **end)
+{
+    size_t most = 0, number = 0;
+
+    for (text++; *text && *text != '}'; text++) {
+        number = *text >= '0' && *text <= '9' ? number * 10 + (size_t)(*text - '0') : 0;
+        if (number > most)
+            most = number <= MAX_COPIES ? number : MAX_COPIES + 1;
+    }
+    *end = *text ? text + 1 : text;
+    return most;
+}
+
+/* regcomp writes "(a{1,255}){1,255}" out, in gigabytes where it is nested deeper, and takes for ever to
+ * match "\1". Docker's regular expressions have neither more copies nor references. */
+static bool is_modest(const char *pattern)
+{
+    size_t sizes[32], size = 0, last = 1; /* of the groups around, of this one, of its last part */
+    unsigned depth = 0;
+
+    while (*pattern) {
+        char c = *pattern++;
+
+        if (c == '{') {
+            size_t n = repeats(pattern - 1, &pattern);
+
+            size += n > 1 ? last * (n - 1) : 0;
+            last *= n > 1 ? n : 1;
+        } else if (c == '(') {
+            if (depth == N(sizes))
+                return false;
+            sizes[depth++] = size;
+            size = 0;
+        } else if (c == ')' && depth > 0) {
+            last = size;
+            size += sizes[--depth];
+        } else if (c != '*' && c != '+' && c != '?') {
+            last = 1;
+            size++;
+        }
+        if (c == '\\' && *pattern >= '1' && *pattern <= '9')
+            return false;
+        if (c == '\\' && *pattern)
+            pattern++;
+        if (size > MAX_COPIES)
+            return false;
+    }
+    return true;
+}
+
 static bool matches(const char *pattern, const char *name)
 {
     regex_t re;
@@ -138,7 +192,7 @@ static bool matches(const char *pattern, const char *name)
 
     if (strstr(name, pattern))
         return true;
-    if (strlen(pattern) > 256 || regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+    if (!is_modest(pattern) || regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
         return false;
     hit = regexec(&re, name, 0, NULL, 0) == 0;
     regfree(&re);

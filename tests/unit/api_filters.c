@@ -82,13 +82,19 @@ static void names_match_as_docker_users_write_them(void **state)
         {"web", "my-web-1", true}, {"^web", "my-web-1", false}, {"^/web$", "web", true},
         {"^web$", "web", true},    {"^/web$", "web1", false},   {"/web", "web", true},
         {"w.b", "web", true},      {"(", "web", false},         {"a|b", "b", true},
+        {"^w{1,9}e+b$", "web", true},
+        {"^(w{1,9}e|x){0,9}b$", "web", true},
+        /* What would take gigabytes, or minutes, matches nothing. */
+        {"^(((((((w{1,255}){1,255}){1,255}){1,255}){1,255}){1,255}){1,255})?web$", "web", false},
+        {"^(w{500})*{500}?web$", "web", false},
+        {"^(w*)*(e*)*\\\\1*\\\\2*b$", "web", false},
     };
 
     (void)state;
     for (size_t i = 0; i < N(rows); i++) {
         dv_autofilters f = {0};
         struct dv_error err = {0};
-        char text[64];
+        char text[128];
 
         snprintf(text, sizeof(text), "{\"name\":[\"%s\"]}", rows[i].pattern);
         assert_int_equal(dv_filters_parse(text, keys, &f, &err), 0);
