@@ -698,6 +698,18 @@ static void wait_change(int events_fd, unsigned ms)
         sleep_ms(1);
 }
 
+/* The process of a start that was broken off is in some hierarchies, maybe not in the tracking one. */
+static int pids_anywhere(const struct dv_cgroups *cg, const struct dv_group *g,
+                         struct pid_list *list, struct dv_error *err)
+{
+    int r = group_pids(cg->tracking, g, list, err);
+
+    for (size_t i = 0; i < cg->n && r == 0 && list->n == 0; i++)
+        if (&cg->h[i] != cg->tracking)
+            r = group_pids(&cg->h[i], g, list, err);
+    return r;
+}
+
 int dv_cgroup_kill(struct dv_cgroups *cg, const char *parent, const char *name,
                    struct dv_error *err)
 {
@@ -715,7 +727,7 @@ int dv_cgroup_kill(struct dv_cgroups *cg, const char *parent, const char *name,
     for (round = 0;; round++) {
         struct pid_list list = { 0 };
 
-        r = group_pids(cg->tracking, &g, &list, err);
+        r = pids_anywhere(cg, &g, &list, err);
         if (r == 0 && (round > 0 || events_fd < 0)) /* then those that the unified group has not */
             kill_each(&list);
         free(list.pids);

@@ -254,6 +254,34 @@ static void all_processes_are_killed_also_nested_ones(void **state)
     assert_int_equal(dv_cgroup_kill(f->cg, f->parent, "a", &f->err), 0);
 }
 
+/* Whoever put it there was killed before it came to the hierarchy that is looked at first. */
+static void a_process_in_one_hierarchy_alone_is_killed(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_group g;
+    size_t last;
+    pid_t pid;
+    int fd, status;
+
+    need_cgroups(f);
+    last = f->cg->n - 1;
+    if (&f->cg->h[last] == f->cg->tracking && last > 0)
+        last--;
+    assert_int_equal(create(f, "a", &no_limits), 0);
+    pid = fork();
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    assert_int_equal(dv_cg_path(f->parent, "a", &g, &f->err), 0);
+    fd = dv_cg_open(&f->cg->h[last], &g, "cgroup.procs", O_WRONLY);
+    assert_true(dprintf(fd, "%d", (int)pid) > 0);
+    close(fd);
+    assert_int_equal(dv_cgroup_kill(f->cg, f->parent, "a", &f->err), 0);
+    assert_int_equal(waitpid(pid, &status, WNOHANG), pid);
+    assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "a", &f->err), 0);
+}
+
 /* Without the v2 tree's cgroup.kill: only signals, and a group that forks as fast as it can. */
 static void a_fork_bomb_is_killed_by_signals_alone(void **state)
 {
@@ -759,6 +787,7 @@ int main(void)
         TEST(a_group_is_made_listed_and_removed),
         TEST(a_leftover_is_replaced_and_a_missing_parent_made),
         TEST(all_processes_are_killed_also_nested_ones),
+        TEST(a_process_in_one_hierarchy_alone_is_killed),
         TEST(a_fork_bomb_is_killed_by_signals_alone),
         TEST(a_frozen_group_stands_still_and_can_be_killed),
         TEST(v1_limits_are_set_and_changed_in_the_right_order),
