@@ -28,6 +28,7 @@ struct pump {
     int stop_fd;              /* eventfd: the job is over */
     int cancel_fd;            /* eventfd: the client is over */
     bool broken;              /* the body ended too early, or the job did not want all of it */
+    struct dv_error err;      /* why the body has no proper end */
 };
 
 static void signal_fd(int fd)
@@ -40,12 +41,11 @@ static void signal_fd(int fd)
 static int pump_body(struct pump *p)
 {
     char buf[16 << 10];
-    struct dv_error err = { 0 };
 
     for (;;) {
         size_t n = 0;
 
-        if (dv_request_read(p->req, buf, sizeof(buf), /* timeout_ms */ -1, p->stop_fd, &n, &err) <
+        if (dv_request_read(p->req, buf, sizeof(buf), /* timeout_ms */ -1, p->stop_fd, &n, &p->err) <
             0)
             return -1;
         if (n == 0)
@@ -123,14 +123,18 @@ static int pump_start(struct pump *p, struct dv_request *req, int *ret_fd, struc
     return 0;
 }
 
-/* The job's end of the pipe must be closed before: a pump that writes gets EPIPE then. */
-static void pump_end(struct pump *p)
+/* The job's end of the pipe must be closed before: a pump that writes gets EPIPE then. R and ERR are the
+ * job's; one that ended because its body did is the client's fault. */
+static int pump_end(struct pump *p, int r, struct dv_error *err)
 {
     signal_fd(p->stop_fd);
     pthread_join(p->thread, NULL);
     if (p->broken)
         p->req->keep_alive = false;
     pump_close(p);
+    return r == -DV_E_CANCELED && p->err.code
+               ? dv_fail(err, DV_E_INVALID, "read the request body: %s", p->err.msg)
+               : r;
 }
 
 /* ---- progress ---- */
@@ -197,7 +201,7 @@ int dv_api_image_load(struct dv_request *req, struct dv_error *err)
         return r;
     r = dv_image_load(req->engine->images, fd, pump.cancel_fd, on_message, req, err);
     dv_close(fd);
-    pump_end(&pump);
+    r = pump_end(&pump, r, err);
     return finish(req, r, err);
 }
 
@@ -228,7 +232,7 @@ static int import(struct dv_request *req, struct dv_error *err)
     if (r == 0) {
         r = dv_image_import(req->engine->images, fd, pump.cancel_fd, &wish, &id, err);
         dv_close(fd);
-        pump_end(&pump);
+        r = pump_end(&pump, r, err);
         if (r == 0)
             put_field(req, "status", id);
         r = finish(req, r, err);

@@ -162,7 +162,8 @@ int dv_shim_read_answer(int fd, struct dv_packet *answer, int64_t *exit_code,
 {
     int r = dv_sock_recv(fd, answer, err);
 
-    if (r == 0)
+    /* ECONNRESET: it ended before it read all that it was sent. */
+    if (r == 0 || (r < 0 && err->sys_errno == ECONNRESET))
         return dv_fail(err, DV_E_UNAVAILABLE, "davit-shim ended before it answered");
     if (r == -DV_E_UNAVAILABLE)
         return dv_fail(err, DV_E_TIMEOUT, "davit-shim did not answer within %d s", ANSWER_S);

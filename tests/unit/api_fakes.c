@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -524,15 +525,16 @@ int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
     bool bad = false;
 
     (void)images;
-    (void)cancel_fd;
     while ((n = read(body_fd, buf, sizeof(buf))) > 0) {
         bad = bad || memmem(buf, (size_t)n, "BAD", 3);
         LOCKED(fake.loaded_bytes += (int)n);
         if (bad)
             return dv_fail(err, DV_E_INVALID, "invalid tar header");
     }
-    message(arg, "Loaded image: busybox:latest\n");
     LOCKED(fake.loads++);
+    if (poll(&(struct pollfd){ .fd = cancel_fd, .events = POLLIN }, 1, 0) > 0)
+        return dv_fail(err, DV_E_CANCELED, "the request was canceled");
+    message(arg, "Loaded image: busybox:latest\n");
     return 0;
 }
 int dv_image_import(struct dv_images *images, int body_fd, int cancel_fd,

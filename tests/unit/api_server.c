@@ -426,6 +426,10 @@ static void loads_a_chunked_body(void **state)
     assert_has(
         ask("POST /images/load HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nBAD"),
         "{\"message\":\"invalid tar header\"}");
+    assert_has(ask("POST /images/load HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"),
+               "{\"message\":\"read the request body: the client closed the connection");
+    assert_has(ask("POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+               "HTTP/1.1 400 ");
     assert_has(ask(POST("/images/create?fromImage=busybox&tag=1")), "cannot pull busybox:1");
 }
 
