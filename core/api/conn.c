@@ -2,7 +2,7 @@
  * what is left of the reply, go on to the next one. What a client does slowly costs no thread. */
 #include "core/api/conn.h"
 
-#include <string.h>
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -12,7 +12,10 @@
 #include "core/base/log.h"
 #include "core/base/time.h"
 
-enum { DRAIN_MAX_BYTES = 256 << 10 }; /* of a body that nobody wanted */
+enum {
+    DRAIN_MAX_BYTES = 256 << 10, /* of a body that nobody wanted */
+    CROWD = 64,                  /* connections */
+};
 
 /* ---- the list: what has waited longest for its next request stands last ---- */
 
@@ -50,7 +53,8 @@ int dv_conn_new(struct dv_api *api, int fd, struct dv_error *err)
     conn->api = api;
     conn->fd = fd;
     link_conn(conn);
-    api->n_conns++;
+    if (++api->n_conns > api->peak_conns)
+        api->peak_conns = api->n_conns;
     dv_conn_next(conn);
     return 0;
 }
@@ -63,6 +67,15 @@ static void release_body(struct dv_conn *conn)
     dv_buf_done(&conn->body);
 }
 
+/* After a crowd has gone its memory lies between what is in use, and only this gives it back. */
+static void one_less(struct dv_api *api)
+{
+    if (--api->n_conns > api->peak_conns / 4 || api->peak_conns < CROWD)
+        return;
+    api->peak_conns = api->n_conns;
+    malloc_trim(0);
+}
+
 void dv_conn_close(struct dv_conn *conn)
 {
     dv_timer_cancel(conn->deadline);
@@ -70,11 +83,11 @@ void dv_conn_close(struct dv_conn *conn)
     dv_stream_drop(conn->stream);
     dv_close(conn->fd);
     unlink_conn(conn);
-    conn->api->n_conns--;
     release_body(conn);
     dv_http_done(&conn->http);
     dv_buf_done(&conn->in);
     dv_buf_done(&conn->out);
+    one_less(conn->api);
     free(conn);
 }
 

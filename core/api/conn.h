@@ -65,7 +65,7 @@ struct dv_api {
     size_t n_listeners;
     struct dv_timer *resume, *give_up; /* loop thread, as is all up to the lock */
     struct dv_conn *conns, *oldest;
-    size_t n_conns, max_conns;
+    size_t n_conns, max_conns, peak_conns; /* the most since memory was given back last */
     size_t n_busy;
     size_t collected_bytes;        /* of bodies that no thread has yet used */
     bool stopping;

@@ -1,6 +1,7 @@
 /* pool.c - a bounded pool of threads that run requests. */
 #include "core/api/pool.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -24,16 +25,14 @@ enum {
 #endif
 };
 
-struct queue {
-    struct dv_task *first, *last;
-};
 struct dv_pool {
     struct dv_lock lock;         /* rank QUEUE; protects all below */
     pthread_cond_t work, gone;
-    struct queue queues[DV_POOL_CLASSES];
-    unsigned n_running[DV_POOL_CLASSES];
+    struct queue {
+        struct dv_task *first, *last;
+        unsigned n_queued, n_running; /* tasks that no thread has taken yet; that one has */
+    } queues[DV_POOL_CLASSES];
     unsigned n_threads, n_idle;
-    unsigned n_queued;           /* tasks that no thread has taken yet */
     bool stopping;
 };
 
@@ -45,14 +44,18 @@ static void push(struct queue *q, struct dv_task *task)
     else
         q->first = task;
     q->last = task;
+    q->n_queued++;
 }
 
 static struct dv_task *pop(struct queue *q)
 {
     struct dv_task *task = q->first;
 
-    if (task)
-        q->first = task->next;
+    if (!task)
+        return NULL;
+    q->first = task->next;
+    q->n_queued--;
+    q->n_running++;
     return task;
 }
 
@@ -73,13 +76,11 @@ int dv_pool_new(struct dv_pool **ret, struct dv_error *err)
 static struct dv_task *next_task(struct dv_pool *pool)
 {
     for (unsigned i = 0; i < DV_POOL_CLASSES; i++) {
-        struct dv_task *task = pool->n_running[i] < max_running[i] ? pop(&pool->queues[i]) : NULL;
+        struct queue *q = &pool->queues[i];
+        struct dv_task *task = q->n_running < max_running[i] ? pop(q) : NULL;
 
-        if (!task)
-            continue;
-        pool->n_queued--;
-        pool->n_running[i]++;
-        return task;
+        if (task)
+            return task;
     }
     return NULL;
 }
@@ -116,9 +117,11 @@ static void *thread_main(void *arg)
         dv_lock_drop(&pool->lock);
         task->fn(task->arg); /* TASK may be gone from here on */
         dv_lock_take(&pool->lock);
-        pool->n_running[class]--;
+        pool->queues[class].n_running--;
     }
-    pool->n_threads--;
+    /* Quiet for a while: give back what the load took, which else stays between what is in use. */
+    if (--pool->n_threads == 0)
+        malloc_trim(0);
     pthread_cond_signal(&pool->gone);
     dv_lock_drop(&pool->lock);
     return NULL;
@@ -141,23 +144,37 @@ static int spawn(struct dv_pool *pool)
     return r;
 }
 
+/* Under the lock: queued tasks that a further thread could run. */
+static unsigned n_runnable(const struct dv_pool *pool)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < DV_POOL_CLASSES; i++) {
+        const struct queue *q = &pool->queues[i];
+        unsigned room = max_running[i] - q->n_running;
+
+        n += q->n_queued < room ? q->n_queued : room;
+    }
+    return n;
+}
+
 int dv_pool_add(struct dv_pool *pool, struct dv_task *task, struct dv_error *err)
 {
     int r = 0;
 
     dv_lock_take(&pool->lock);
+    push(&pool->queues[task->class], task);
     /* A thread that was woken still counts as idle until it runs, hence the comparison. */
-    if (pool->n_idle <= pool->n_queued && pool->n_threads < MAX_THREADS) {
+    if (pool->n_idle < n_runnable(pool) && pool->n_threads < MAX_THREADS) {
         r = spawn(pool);
         pool->n_threads += r == 0;
     }
-    if (pool->n_threads == 0) {
+    if (pool->n_threads == 0) { /* so it is the only one */
+        pool->queues[task->class] = (struct queue){ .first = NULL };
         dv_lock_drop(&pool->lock);
         errno = r;
         return dv_fail_errno(err, DV_E_UNAVAILABLE, "start a request thread");
     }
-    pool->n_queued++;
-    push(&pool->queues[task->class], task);
     pthread_cond_signal(&pool->work);
     dv_lock_drop(&pool->lock);
     return 0;
