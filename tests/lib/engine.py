@@ -3,7 +3,7 @@
 Names in the kernel (bridge, table, control group) and the subnet are derived from KIND, one letter of
 the test, and the process id, so that tests may run beside each other.
 """
-import json, os, shutil, sqlite3, subprocess, sys, tempfile, time
+import json, os, re, shutil, sqlite3, subprocess, sys, tempfile, time
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 LONG = os.environ.get("CHECK_LONG") == "1"
@@ -78,6 +78,17 @@ class Engine:
 
     def tail(self):
         return open(self.t + "/davitd.log", errors="replace").read()[-1500:]
+
+    def reports(self):
+        """What sanitizers and our own lock checks said."""
+        text = open(self.t + "/davitd.log", errors="replace").read()
+        return re.findall(r"(?:ERROR|WARNING): (?:Address|Leak|Undefined|Thread).*|.*runtime error:.*|.*lock of rank.*",
+                          text)
+
+    def is_plain(self):
+        """Built without a sanitizer: its memory means something."""
+        libs = subprocess.run(["ldd", self.bin + "/davitd"], stdout=subprocess.PIPE).stdout
+        return not re.search(rb"lib[atu][a-z]*san", libs)
 
     def leftovers(self):
         """What carries our mark and no record names; a list of sentences."""
