@@ -29,8 +29,14 @@ static const char *heading(const char *field)
 
 /* --- cells ------------------------------------------------------------------------------------ */
 
+struct style {
+    bool full;                               /* nothing is cut */
+    int64_t now;
+    const struct dv_template *template;      /* that shows the row; NULL: all of it */
+};
+
 /* Without the leading slash; the names that links gave ("/web/db") only in full. */
-static char *names_cell(json_object *c, bool full)
+static char *names_cell(json_object *c, const struct style *s)
 {
     json_object *names = dv_jget(c, "Names");
     dv_autobuf out = DV_TEXT_INIT;
@@ -40,23 +46,23 @@ static char *names_cell(json_object *c, bool full)
         const char *name = json_object_get_string(json_object_array_get_idx(names, i));
 
         name += name[0] == '/';
-        if (!full && strchr(name, '/'))
+        if (!s->full && strchr(name, '/'))
             continue;
         dv_xprintf(&out, "%s%s", out.len ? "," : "", name);
-        if (!full)
+        if (!s->full)
             break;
     }
     return dv_xstrdup(out.data ? out.data : "");
 }
 
 /* The image as it was asked for; its ID cut where that is all there is. */
-static char *image_cell(json_object *c, bool full)
+static char *image_cell(json_object *c, const struct style *s)
 {
     const char *image = dv_jget_str(c, "Image"), *id = dv_jget_str(c, "ImageID");
 
     if (!*image)
         return dv_xstrdup("<no image>");
-    return !full && dv_streq(image, id) ? dv_short_id(image) : dv_xstrdup(image);
+    return !s->full && dv_streq(image, id) ? dv_short_id(image) : dv_xstrdup(image);
 }
 
 static int by_port(const void *a, const void *b)
@@ -101,13 +107,14 @@ static void put_run(struct dv_buf *out, const struct run *run)
     dv_xprintf(out, "/%s", run->type);
 }
 
-static char *ports_cell(json_object *c)
+static char *ports_cell(json_object *c, const struct style *s)
 {
     dv_autobuf out = DV_TEXT_INIT;
     dv_autojson json_object *ports = NULL;
     struct run run = { .ip = "", .type = "" };
     size_t i;
 
+    (void)s;
     if (dv_jlen(dv_jget(c, "Ports")) == 0 ||
         json_object_deep_copy(dv_jget(c, "Ports"), &ports, NULL) < 0)
         return dv_xstrdup("");
@@ -133,11 +140,12 @@ static char *ports_cell(json_object *c)
     return dv_xstrdup(out.data);
 }
 
-static char *size_cell(json_object *c)
+static char *size_cell(json_object *c, const struct style *s)
 {
     dv_autofree char *own = dv_size_decimal(dv_jget_int(c, "SizeRw"), 3);
     dv_autofree char *all = dv_size_decimal(dv_jget_int(c, "SizeRootFs"), 3);
 
+    (void)s;
     if (dv_jget_int(c, "SizeRootFs") > 0)
         return dv_xformat("%s (virtual %s)", own, all);
     return dv_xstrdup(own);
@@ -160,11 +168,12 @@ static char *joined(struct dv_strv *v)
     return dv_xstrdup(out.data ? out.data : "");
 }
 
-static char *labels_cell(json_object *c)
+static char *labels_cell(json_object *c, const struct style *s)
 {
     json_object *labels = dv_jget(c, "Labels");
     dv_autostrv pairs = { 0 };
 
+    (void)s;
     if (json_object_is_type(labels, json_type_object)) {
         json_object_object_foreach(labels, key, value)
             dv_xadd_take(&pairs, dv_xformat("%s=%s", key, json_object_get_string(value)));
@@ -172,11 +181,12 @@ static char *labels_cell(json_object *c)
     return joined(&pairs);
 }
 
-static char *networks_cell(json_object *c)
+static char *networks_cell(json_object *c, const struct style *s)
 {
     json_object *networks = dv_jpath(c, "NetworkSettings.Networks");
     dv_autostrv names = { 0 };
 
+    (void)s;
     if (json_object_is_type(networks, json_type_object)) {
         json_object_object_foreach(networks, key, value) {
             (void)value;
@@ -186,63 +196,104 @@ static char *networks_cell(json_object *c)
     return joined(&names);
 }
 
-static char *mounts_cell(json_object *c, bool full, size_t *ret_local)
+static char *mounts_cell(json_object *c, const struct style *s)
 {
     json_object *mounts = dv_jget(c, "Mounts");
     dv_autobuf out = DV_TEXT_INIT;
     size_t i;
 
-    *ret_local = 0;
     for (i = 0; i < dv_jlen(mounts); i++) {
         json_object *m = json_object_array_get_idx(mounts, i);
         const char *name = dv_jget_str(m, "Name");
         dv_autofree char *cut = NULL;
 
-        *ret_local += dv_streq(dv_jget_str(m, "Driver"), "local");
         name = *name ? name : dv_jget_str(m, "Source");
-        cut = full ? dv_xstrdup(name) : dv_ellipsis(name, MOUNT_WIDTH);
+        cut = s->full ? dv_xstrdup(name) : dv_ellipsis(name, MOUNT_WIDTH);
         dv_xprintf(&out, "%s%s", i ? "," : "", cut);
     }
     return dv_xstrdup(out.data ? out.data : "");
 }
 
-static char *command_cell(json_object *c, bool full)
+static char *volumes_cell(json_object *c, const struct style *s)
+{
+    json_object *mounts = dv_jget(c, "Mounts");
+    size_t i, local = 0;
+
+    (void)s;
+    for (i = 0; i < dv_jlen(mounts); i++)
+        local += dv_streq(dv_jget_str(json_object_array_get_idx(mounts, i), "Driver"), "local");
+    return dv_xformat("%zu", local);
+}
+
+static char *command_cell(json_object *c, const struct style *s)
 {
     const char *command = dv_jget_str(c, "Command");
-    dv_autofree char *cut = full ? dv_xstrdup(command) : dv_ellipsis(command, COMMAND_WIDTH);
+    dv_autofree char *cut = s->full ? dv_xstrdup(command) : dv_ellipsis(command, COMMAND_WIDTH);
 
     return dv_xformat("\"%s\"", cut);
 }
 
-static void take(json_object *row, const char *key, char *text)
+static char *created_cell(json_object *c, const struct style *s)
 {
-    dv_jset_str(row, key, text);
-    free(text);
+    (void)s;
+    return dv_local_time_text(dv_jget_int(c, "Created"));
 }
 
-/* Keys in the order of the alphabet: {{json .}} prints them so. */
-static json_object *new_row(json_object *c, bool full, int64_t now)
+static char *running_cell(json_object *c, const struct style *s)
+{
+    return dv_ago_text(dv_jget_int(c, "Created"), s->now);
+}
+
+static char *id_cell(json_object *c, const struct style *s)
+{
+    const char *id = dv_jget_str(c, "Id");
+
+    return s->full ? dv_xstrdup(id) : dv_short_id(id);
+}
+
+static char *state_cell(json_object *c, const struct style *s)
+{
+    (void)s;
+    return dv_xstrdup(dv_jget_str(c, "State"));
+}
+
+static char *status_cell(json_object *c, const struct style *s)
+{
+    (void)s;
+    return dv_xstrdup(dv_jget_str(c, "Status"));
+}
+
+/* In the order of the alphabet: {{json .}} prints them so. */
+static const struct cell {
+    const char *key;
+    char *(*text)(json_object *c, const struct style *s); /* NULL: Platform, an object */
+} cells[] = {
+    { "Command", command_cell },   { "CreatedAt", created_cell },   { "ID", id_cell },
+    { "Image", image_cell },       { "Labels", labels_cell },       { "LocalVolumes", volumes_cell },
+    { "Mounts", mounts_cell },     { "Names", names_cell },         { "Networks", networks_cell },
+    { "Platform", NULL },          { "Ports", ports_cell },         { "RunningFor", running_cell },
+    { "Size", size_cell },         { "State", state_cell },         { "Status", status_cell },
+};
+
+/* What is not shown is not made: it took most of the time of a long list. */
+static json_object *new_row(json_object *c, const struct style *s)
 {
     json_object *row = dv_jobj();
-    char *mounts;
-    size_t local;
+    size_t i;
 
-    mounts = mounts_cell(c, full, &local);
-    take(row, "Command", command_cell(c, full));
-    take(row, "CreatedAt", dv_local_time_text(dv_jget_int(c, "Created")));
-    take(row, "ID", full ? dv_xstrdup(dv_jget_str(c, "Id")) : dv_short_id(dv_jget_str(c, "Id")));
-    take(row, "Image", image_cell(c, full));
-    take(row, "Labels", labels_cell(c));
-    take(row, "LocalVolumes", dv_xformat("%zu", local));
-    take(row, "Mounts", mounts);
-    take(row, "Names", names_cell(c, full));
-    take(row, "Networks", networks_cell(c));
-    dv_jset(row, "Platform", json_object_get(dv_jpath(c, "ImageManifestDescriptor.platform")));
-    take(row, "Ports", ports_cell(c));
-    take(row, "RunningFor", dv_ago_text(dv_jget_int(c, "Created"), now));
-    take(row, "Size", size_cell(c));
-    dv_jset_str(row, "State", dv_jget_str(c, "State"));
-    dv_jset_str(row, "Status", dv_jget_str(c, "Status"));
+    for (i = 0; i < N(cells); i++) {
+        dv_autofree char *text = NULL;
+
+        if (s->template && !dv_template_shows(s->template, cells[i].key))
+            continue;
+        if (cells[i].text) {
+            text = cells[i].text(c, s);
+            dv_jset_str(row, cells[i].key, text);
+        } else {
+            dv_jset(row, cells[i].key,
+                    json_object_get(dv_jpath(c, "ImageManifestDescriptor.platform")));
+        }
+    }
     return row;
 }
 
@@ -268,13 +319,13 @@ static int print_rows(const struct dv_cli_call *call, const struct dv_list *list
                       json_object *containers, struct dv_error *err)
 {
     dv_autojson json_object *rows = dv_jarr(), *labels = dv_jarr();
-    int64_t now = (int64_t)time(NULL);
+    const struct style style = { dv_cli_on(call, "no-trunc"), (int64_t)time(NULL), list->template };
     size_t i;
 
     for (i = 0; i < dv_jlen(containers); i++) {
         json_object *c = json_object_array_get_idx(containers, i);
 
-        dv_jpush(rows, new_row(c, dv_cli_on(call, "no-trunc"), now));
+        dv_jpush(rows, new_row(c, &style));
         dv_jpush(labels, json_object_get(dv_jget(c, "Labels")));
     }
     return dv_list_print(list, rows, labels, err);

@@ -438,6 +438,19 @@ bool dv_template_names(const struct dv_template *template, const char *field)
     return false;
 }
 
+bool dv_template_shows(const struct dv_template *template, const char *key)
+{
+    size_t i;
+
+    for (i = 0; i < template->n; i++) {
+        const struct node *node = &template->nodes[i];
+
+        if (!node->text && (node->field.n == 0 || dv_streq(node->field.items[0], key)))
+            return true;
+    }
+    return false;
+}
+
 void dv_template_headings(const struct dv_template *template, const char *(*heading)(const char *),
                           struct dv_buf *out)
 {

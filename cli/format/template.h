@@ -25,6 +25,8 @@ DV_CHECK int dv_template_run(const struct dv_template *template,
                              struct dv_error *err);
 /* True if a placeholder names FIELD. */
 bool dv_template_names(const struct dv_template *template, const char *field);
+/* Does it show KEY of the row, a part of it, or the whole row? */
+bool dv_template_shows(const struct dv_template *template, const char *key);
 /* The template with each placeholder replaced by HEADING(its last name): a table's first line. */
 void dv_template_headings(const struct dv_template *template, const char *(*heading)(const char *),
                           struct dv_buf *out);
