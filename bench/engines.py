@@ -1,13 +1,13 @@
 """engines.py - what bench/run compares: davit and its peers, each started by path, with its state in a
 folder of its own. All of this runs inside the namespaces that bench/run makes."""
+import glob
 import json
 import os
 import shutil
 import subprocess
-import time
 
 import peers
-from measure import Failed, command, pss_by_program, say, wait_for
+from measure import Failed, command, processes, pss_by_program, say, wait_for
 
 NETWORKS = ("none", "host", "bridge")
 
@@ -117,6 +117,14 @@ class Davit(Engine):
 
     def cli(self, *words):
         return [f"{self.place.build}/bin/davit", *words]
+
+    def leftovers(self):
+        """What of containers is left, though none is on record."""
+        groups = glob.glob(f"/sys/fs/cgroup/*/{self.place.group}-davit/" + "?" * 64)
+        folders = glob.glob(f"{self.run_dir}/containers/*") + glob.glob(
+            f"{self.place.tmp}/davit/containers/*")
+        links = glob.glob("/sys/class/net/dvbench0/brif/*")
+        return groups + folders + links + processes("davit-shim")
 
     def version(self):
         return "davit " + self.call("version", "--format", "{{.Server.Version}}")
@@ -235,10 +243,7 @@ class Runtime(Engine):
         return command([self.program, "--version"], self.env).splitlines()[0].replace(" version", "")
 
 
-def sleeping(engine, n, name="many"):
-    """Start N containers that sleep; gives the seconds it took."""
-    begin = time.monotonic()
+def sleeping(watch, engine, n):
+    """Start N containers that sleep."""
     say(f"{engine.name}: {n} sleeping containers")
-    for i in range(n):
-        engine.call("run", "-d", "--name", f"{name}{i}", engine.image, "sleep", "100000")
-    return time.monotonic() - begin
+    watch.all_together(engine.cli("run", "-d", engine.image, "sleep", "100000"), n, 8, engine.env)
