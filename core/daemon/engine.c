@@ -20,6 +20,7 @@
 #include "core/daemon/engine_open.h"
 #include "core/image/image.h"
 #include "core/image/lease.h"
+#include "core/network/foreign.h"
 #include "core/network/network.h"
 #include "core/plugin/drivers.h"
 #include "core/runtime/cgroup.h"
@@ -251,7 +252,12 @@ static int open_network(struct dv_engine *engine, struct dv_error *err)
         .drivers = engine->drivers,
     };
 
-    return dv_net_open(&config, &engine->net, err);
+    int r = dv_net_open(&config, &engine->net, err);
+    dv_autofree char *foreign = r == 0 ? dv_foreign_warning(c->bridge_name) : NULL;
+
+    if (foreign)
+        warn(engine, foreign);
+    return r;
 }
 
 static void on_image_event(void *arg, const char *action, const char *image_id, const char *name)
