@@ -51,7 +51,24 @@ static int remove_layer(struct dv_images *images, const char *chain, struct dv_e
     return r < 0 ? r : 1;
 }
 
-static void collect_layers(struct dv_images *images, struct dv_strv *removed)
+/* CHAIN is claimed. 1: it is gone, and noted in REMOVED. */
+static int remove_and_note(struct dv_images *images, const char *chain,
+                           struct dv_collected *removed, struct dv_error *err)
+{
+    int64_t size = 0;
+    int r = dv_row_count(images->db, &size, err,
+                         "SELECT size_bytes FROM layers WHERE chain_id = ?", chain);
+
+    r = r < 0 ? r : remove_layer(images, chain, err);
+    if (r <= 0 || !removed)
+        return r;
+    removed->size_bytes += (uint64_t)size;
+    if (dv_strv_add(&removed->chains, chain) < 0)
+        dv_log_warn(NULL, "out of memory for the names of removed layers");
+    return r;
+}
+
+static void collect_layers(struct dv_images *images, struct dv_collected *removed)
 {
     dv_autostrv chains = { 0 };
     struct dv_error err = { 0 };
@@ -68,15 +85,13 @@ static void collect_layers(struct dv_images *images, struct dv_strv *removed)
 
         dv_error_clear(&err);
         if (dv_hold_claim(images, chain)) {
-            r = remove_layer(images, chain, &err);
+            r = remove_and_note(images, chain, removed, &err);
             dv_hold_release(images, chain);
         }
         if (r < 0)
             dv_log_warn(NULL, "remove layer %s: %s", chain, err.msg);
         left = left || r <= 0;
         any = any || r > 0;
-        if (r > 0 && removed && dv_strv_add(removed, chain) < 0)
-            dv_log_warn(NULL, "out of memory for the names of removed layers");
     }
     dv_lock_take(&images->lock);
     images->maybe_orphans = left;
@@ -125,7 +140,7 @@ static void collect_blobs(struct dv_images *images)
     }
 }
 
-void dv_images_collect(struct dv_images *images, struct dv_strv *removed)
+void dv_images_collect(struct dv_images *images, struct dv_collected *removed)
 {
     collect_layers(images, removed);
     collect_blobs(images);

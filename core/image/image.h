@@ -66,12 +66,25 @@ DV_DEFINE_AUTO(dv_image, dv_image_free);
 DV_CHECK int dv_image_get(struct dv_images *images, const char *name, struct dv_image **ret,
                           struct dv_error *err);
 size_t dv_image_list(struct dv_images *images, struct dv_image ***ret); /* caller frees each */
+/* Of IMAGE_ID's layers, base first: their bytes, unpacked. *RET is the caller's to free. */
+DV_CHECK int dv_image_layer_sizes(struct dv_images *images, const char *image_id, uint64_t **ret,
+                                  size_t *ret_n, struct dv_error *err);
+/* Of IMAGE_ID's layers those that another image has, too. */
+DV_CHECK int dv_image_shared_size(struct dv_images *images, const char *image_id, uint64_t *ret,
+                                  struct dv_error *err);
+/* All layers of all images, each once. */
+DV_CHECK int dv_images_layers_size(struct dv_images *images, uint64_t *ret, struct dv_error *err);
+/* GraphDriver.Data of IMAGE's top layer with the chosen driver: paths by Docker's names for them;
+ * none where the driver has none to tell or has not unpacked the image. */
+DV_CHECK int dv_image_paths(struct dv_images *images, const char *image_id, struct dv_strv *keys,
+                            struct dv_strv *values, struct dv_error *err);
 /* Tag SOURCE as TARGET ("repo[:tag]"). Durable on return. */
 DV_CHECK int dv_image_tag(struct dv_images *images, const char *source, const char *target,
                           struct dv_error *err);
 struct dv_image_deleted {
     bool untagged;                /* else deleted */
     char *name;                   /* familiar reference, or image/layer id */
+    uint64_t freed_bytes;         /* an image: unpacked, of its layers that went with it */
 };
 /* Docker's rmi: untag, and delete when the last name goes. IN_USE answers whether a container uses
  * an image id (and names one). CONFLICT texts as Docker's. */
@@ -143,6 +156,14 @@ DV_CHECK int dv_workspace_copy_up(struct dv_images *images, const char *driver,
 void dv_workspace_deactivate(struct dv_images *images, const char *driver,
                              const char *workspace_id);
 /* The caller holds the lease to remove it. */
+/* Bytes that the container wrote beside its image. Walks all that it wrote: nothing for a plain
+ * list. */
+DV_CHECK int dv_workspace_size(struct dv_images *images, const char *driver,
+                               const char *workspace_id, uint64_t *ret, struct dv_error *err);
+/* GraphDriver.Data, as dv_image_paths(); quick. */
+DV_CHECK int dv_workspace_paths(struct dv_images *images, const char *driver,
+                                const char *workspace_id, struct dv_strv *keys,
+                                struct dv_strv *values, struct dv_error *err);
 DV_CHECK int dv_workspace_remove(struct dv_images *images, const char *driver,
                                  const char *workspace_id, struct dv_error *err);
 /* After start: tell each driver which workspaces and layers are known (recover). Never called on a

@@ -44,6 +44,7 @@ DV_CHECK int dv_storage_get(struct dv_images *images, const char *name, struct d
                             struct dv_error *err);
 /* The I-th driver of all, if it is an active storage driver; else NULL. */
 struct dv_driver *dv_storage_at(struct dv_images *images, size_t i);
+bool dv_storage_native_diff(const struct dv_driver *driver); /* DV_STORAGE_CAP_NATIVE_DIFF */
 /* 1: DRIVER has the layer committed, 0: not. */
 int dv_layer_present(struct dv_driver *driver, const char *layer_id, struct dv_error *err);
 DV_CHECK int dv_layer_remove(struct dv_driver *driver, const char *layer_id, struct dv_error *err);
@@ -154,8 +155,12 @@ DV_CHECK int dv_image_admit(struct dv_image_job *job, int doc_fd, char ret_id[72
                             struct dv_error *err);
 
 /* ---- collect.c ---- */
-/* Remove layers and blobs that no image has. REMOVED: chain ids, or NULL. */
-void dv_images_collect(struct dv_images *images, struct dv_strv *removed);
+/* Remove layers and blobs that no image has. REMOVED: what of layers went is added, or NULL. */
+struct dv_collected {
+    struct dv_strv chains;
+    uint64_t size_bytes;             /* of them, unpacked */
+};
+void dv_images_collect(struct dv_images *images, struct dv_collected *removed);
 /* The same for keys that a job used and that may have no row at all. */
 void dv_collect_key(struct dv_images *images, struct dv_driver *driver, const char *key);
 

@@ -24,7 +24,7 @@ struct dv_driver *dv_storage_at(struct dv_images *images, size_t i)
     return dv_drivers_at(images->drivers, i, DV_KIND_STORAGE);
 }
 
-static bool native_diff(const struct dv_driver *driver)
+bool dv_storage_native_diff(const struct dv_driver *driver)
 {
     return (driver->caps & ((uint64_t)DV_STORAGE_CAP_NATIVE_DIFF << 32)) != 0;
 }
@@ -32,7 +32,7 @@ static bool native_diff(const struct dv_driver *driver)
 int dv_layer_present(struct dv_driver *driver, const char *layer_id, struct dv_error *err)
 {
     const struct dv_storage_ops *ops = driver->ops;
-    struct dv_layer_info info = { .struct_size = sizeof(info) };
+    struct dv_layer_info info = { .struct_size = sizeof(info), .flags = DV_STAT_QUICK };
     dv_autocall call = { 0 };
     int r;
 
@@ -92,7 +92,7 @@ int dv_layer_prepare(struct dv_driver *driver, const char *token, const char *pa
     if (!ops->open_diff)
         return dv_fail(err, DV_E_UNSUPPORTED, "storage driver '%s' cannot be unpacked into (it has "
                        "no open_diff)", driver->name);
-    if (*parent && !native_diff(driver)) {
+    if (*parent && !dv_storage_native_diff(driver)) {
         dv_layer_id(parent, parent_id);
         req.parent = parent_id;
     }

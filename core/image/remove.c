@@ -34,7 +34,8 @@ static int record(struct removal *rm, bool untagged, char *name_taken)
     }
     if (!name_taken)
         return dv_fail(rm->err, DV_E_NO_MEMORY, "out of memory for removed images");
-    rm->records[rm->n_records++] = (struct dv_image_deleted){ untagged, name_taken };
+    rm->records[rm->n_records++] = (struct dv_image_deleted){ .untagged = untagged,
+                                                              .name = name_taken };
     return 0;
 }
 
@@ -132,7 +133,7 @@ static int delete_rows(struct removal *rm)
 
 static int delete_image(struct removal *rm)
 {
-    dv_autostrv layers = { 0 };
+    struct dv_collected went = { 0 };
     size_t i;
     int r;
 
@@ -143,9 +144,12 @@ static int delete_image(struct removal *rm)
     event(rm, "delete");
     r = record(rm, false, dv_strdup(rm->found.id));
     dv_store_write_index(rm->images);
-    dv_images_collect(rm->images, &layers);
-    for (i = 0; i < layers.n && r == 0; i++)
-        r = record(rm, false, dv_strdup(layers.items[i]));
+    dv_images_collect(rm->images, &went);
+    if (r == 0)
+        rm->records[rm->n_records - 1].freed_bytes = went.size_bytes;
+    for (i = 0; i < went.chains.n && r == 0; i++)
+        r = record(rm, false, dv_strdup(went.chains.items[i]));
+    dv_strv_done(&went.chains);
     return r;
 }
 

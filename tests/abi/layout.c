@@ -123,13 +123,15 @@ AT(dv_layer_req, n_idmaps, 40);
 AT(dv_layer_req, idmap_stride, 44);
 AT(dv_layer_req, options, 48);
 
-SIZE(dv_layer_info, 48);
+SIZE(dv_layer_info, 56);
 AT(dv_layer_info, struct_size, 0);
 AT(dv_layer_info, state, 4);
 AT(dv_layer_info, parent, 8);
 AT(dv_layer_info, bytes, 16);
 AT(dv_layer_info, inodes, 24);
 AT(dv_layer_info, data, 32);
+AT(dv_layer_info, flags, 48);
+AT(dv_layer_info, reserved, 52);
 
 SIZE(dv_diff_dir, 12);
 AT(dv_diff_dir, struct_size, 0);

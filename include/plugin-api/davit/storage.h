@@ -29,8 +29,12 @@ struct dv_layer_req { uint32_t struct_size, flags;
                       uint64_t quota_bytes;          /* 0 = none */
                       const struct dv_idmap *idmaps; uint32_t n_idmaps, idmap_stride;
                       struct dv_kvs options; };      /* HostConfig.StorageOpt */
+/* QUICK: BYTES and INODES may stay 0 where they would have to be measured. */
+enum { DV_STAT_QUICK = 1 };
 struct dv_layer_info { uint32_t struct_size, state;  /* 1 workspace, 2 committed */
-                       const char *parent; uint64_t bytes, inodes; struct dv_kvs data; };
+                       const char *parent; uint64_t bytes, inodes; /* of its own files */
+                       struct dv_kvs data;            /* rows of GraphDriver.Data: its paths */
+                       uint32_t flags, reserved; };   /* flags: in, DV_STAT_* */
 /* How a layer's own directory says that something of the parent is gone.
  * 1: as the kernel's overlay does, with userxattr. A deleted name is a character device 0:0, a
  *    directory that hides the parent's has user.overlay.opaque = "y". Who unpacks ".wh.x" makes the
@@ -63,7 +67,8 @@ struct dv_storage_ops {
                         struct dv_mounts *out);
     /* Counterpart of activate, after the host unmounted. Idempotent. */
     int32_t (*deactivate)(void *self, struct dv_call *c, const char *id);
-    /* For a committed layer this is quick: it is how the host asks whether it is there. */
+    /* For a committed layer this is quick: it is how the host asks whether it is there. A workspace
+     * is measured, while a container may write to it, unless QUICK. */
     int32_t (*stat)(void *self, struct dv_call *c, const char *id, struct dv_layer_info *out);
     /* Finish or undo half-done work and move every id that is neither in KNOWN nor an ancestor of
      * one to the driver's trash, to be emptied by empty_trash(). Called after start(), never when

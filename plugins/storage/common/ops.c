@@ -330,21 +330,31 @@ static bool noted_usage(const struct dv_store *s, enum dv_store_dir where, const
     return *end == '\0' && out->inodes > 0;
 }
 
+static int32_t measure(struct dv_store *s, struct dv_call *c, enum dv_store_dir where,
+                       const char *id, struct dv_layer_info *out)
+{
+    char name[DV_STORE_ID_MAX + sizeof("/diff")];
+
+    if (noted_usage(s, where, id, out))
+        return 0;
+    out->bytes = out->inodes = 0;
+    if (DV_HAS(out, flags) && (out->flags & DV_STAT_QUICK))
+        return 0;
+    snprintf(name, sizeof(name), "%s/diff", id);
+    return dv_store_usage(s, c, s->dirs[where], name, &out->bytes, &out->inodes);
+}
+
 int32_t dv_store_stat(struct dv_store *s, struct dv_call *c, const char *id,
                       struct dv_layer_info *out)
 {
-    char name[DV_STORE_ID_MAX + sizeof("/diff")], parent[DV_STORE_ID_MAX + 1];
+    char parent[DV_STORE_ID_MAX + 1];
     enum dv_store_dir where;
     int32_t r = dv_store_need(s, c, id, &where);
 
     if (r == 0)
         r = dv_store_parent(s, c, where, id, parent);
-    if (r < 0)
-        return r;
-    if (!noted_usage(s, where, id, out)) {
-        snprintf(name, sizeof(name), "%s/diff", id);
-        r = dv_store_usage(s, c, s->dirs[where], name, &out->bytes, &out->inodes);
-    }
+    if (r == 0)
+        r = measure(s, c, where, id, out);
     if (r < 0)
         return r;
     out->state = where == DV_STORE_LAYERS ? 2 : 1;

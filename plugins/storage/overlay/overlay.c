@@ -387,10 +387,61 @@ static int32_t overlay_remove(void *self, struct dv_call *c, const char *id)
     return dv_store_remove(self, c, id);
 }
 
+/* The lower directories of a plan as one text, "a:b", the topmost first; NULL: out of memory. */
+static const char *join_lowers(struct plan *p)
+{
+    char *text, *at;
+    size_t size = 1;
+
+    for (uint32_t i = 0; i < p->n; i++)
+        size += strlen(p->params[i].value) + 1;
+    text = p->s->host->alloc(p->c, size);
+    if (!text) {
+        dv_store_fail(p->s, p->c, DV_E_NO_MEMORY, "%s: out of memory", p->s->path);
+        return NULL;
+    }
+    at = text;
+    for (uint32_t i = 0; i < p->n; i++)
+        at += snprintf(at, size - (size_t)(at - text), "%s%s", i ? ":" : "", p->params[i].value);
+    return text;
+}
+
+/* GraphDriver.Data as Docker's overlay2 has it, but for MergedDir: no root is mounted where the host
+ * sees it. A layer has no WorkDir. */
+static int32_t set_data(struct dv_store *s, struct dv_call *c, const char *id,
+                        struct dv_layer_info *out)
+{
+    enum dv_store_dir dir = out->state == 2 ? DV_STORE_LAYERS : DV_STORE_WORK;
+    struct plan p = { .s = s, .c = c };
+    struct dv_kv *rows = s->host->alloc(c, 3 * sizeof(*rows));
+    size_t n = 0;
+    int32_t r;
+
+    p.params = s->host->alloc(c, (DV_STORE_CHAIN_MAX + 1) * sizeof(*p.params));
+    if (!rows || !p.params)
+        return dv_store_fail(s, c, DV_E_NO_MEMORY, "stat '%s': out of memory", id);
+    r = add_lowers(&p, dir, id);
+    if (r < 0)
+        return r;
+    if (p.n > 0)
+        rows[n++] = (struct dv_kv){ "LowerDir", join_lowers(&p) };
+    rows[n++] = (struct dv_kv){ "UpperDir", part_path(&p, dir, id, "diff") };
+    if (dir == DV_STORE_WORK)
+        rows[n++] = (struct dv_kv){ "WorkDir", part_path(&p, dir, id, "work") };
+    for (size_t i = 0; i < n; i++)
+        if (!rows[i].value)
+            return -DV_E_NO_MEMORY;
+    out->data.items = rows;
+    out->data.n = n;
+    return 0;
+}
+
 static int32_t overlay_stat(void *self, struct dv_call *c, const char *id,
                             struct dv_layer_info *out)
 {
-    return dv_store_stat(self, c, id, out);
+    int32_t r = dv_store_stat(self, c, id, out);
+
+    return r < 0 ? r : set_data(self, c, id, out);
 }
 
 static int32_t overlay_recover(void *self, struct dv_call *c, const char *const *known, size_t n)
