@@ -39,10 +39,6 @@ static const struct dv_cli_option container_prune_options[] = {
     FILTER(0),
     BOOL("force", 'f', "Do not ask"),
 };
-static const struct dv_cli_option doctor_options[] = {
-    STR("config", 0, "Configuration of the daemon (default /etc/davit/davit.ini)"),
-    DOCUMENT_FORMAT_ONLY,
-};
 static const struct dv_cli_option events_options[] = {
     FILTER('f'),
     DOCUMENT_FORMAT_ONLY,
@@ -94,6 +90,23 @@ static const struct dv_cli_option inspect_options[] = {
 };
 static const struct dv_cli_option kill_options[] = {
     STR("signal", 's', "Signal to send (KILL if not given)"),
+};
+static const struct dv_cli_option df_options[] = {
+    FORMAT,
+    BOOL("verbose", 'v', "Show each object"),
+};
+static const struct dv_cli_option history_options[] = {
+    FORMAT,
+    { .name = "human", .letter = 'H', .type = DV_CLI_BOOL, .fallback = "true",
+      .help = "Sizes and times for people" },
+    BOOL("no-trunc", 0, "Do not cut the output"),
+    STR("platform", 0, "Show only this platform (os[/arch[/variant]])"),
+    BOOL("quiet", 'q', "Show IDs only"),
+};
+static const struct dv_cli_option image_prune_options[] = {
+    BOOL("all", 'a', "Remove all unused images, not only dangling ones"),
+    FILTER(0),
+    BOOL("force", 'f', "Do not ask"),
 };
 static const struct dv_cli_option load_options[] = {
     STR("input", 'i', "Read this archive instead of STDIN"),
@@ -286,8 +299,8 @@ const struct dv_cli_command dv_cli_commands[] = {
       .help = "Change the limits and the restart policy of containers" },
     { .paths = "container wait, wait", .args = EACH, .min_args = 1, .max_args = -1,
       .run = dv_cmd_wait, .help = "Wait until containers stop, then print their exit codes" },
-    { .paths = "doctor", .args = "[OPTIONS]", .run = dv_cmd_doctor, OPTIONS(doctor_options),
-      .help = "Say what keeps davit from working here, what it means and what to do" },
+    { .paths = "image history, history", .args = "[OPTIONS] IMAGE", .min_args = 1, .max_args = 1,
+      .run = dv_cmd_history, OPTIONS(history_options), .help = "Show the steps that made an image" },
     { .paths = "image import, import", .args = "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
       .min_args = 1, .max_args = 2, .run = dv_cmd_import, OPTIONS(import_options),
       .help = "Make an image of a root file system's archive" },
@@ -298,6 +311,8 @@ const struct dv_cli_command dv_cli_commands[] = {
       .help = "Load images from an archive or STDIN" },
     { .paths = "image ls, image list, images", .args = "[OPTIONS] [REPOSITORY[:TAG]]",
       .max_args = 1, .run = dv_cmd_images, OPTIONS(images_options), .help = "List images" },
+    { .paths = "image prune", .args = "[OPTIONS]", .run = dv_cmd_image_prune,
+      OPTIONS(image_prune_options), .help = "Remove unused images" },
     { .paths = "image pull, pull", .args = "[OPTIONS] NAME[:TAG|@DIGEST]", .min_args = 1,
       .max_args = 1, .run = dv_cmd_pull, OPTIONS(pull_options),
       .help = "Download an image from a registry" },
@@ -321,6 +336,8 @@ const struct dv_cli_command dv_cli_commands[] = {
     { .paths = "plugin retry", .args = "DRIVER [DRIVER...]", .min_args = 1, .max_args = -1,
       .run = dv_cmd_plugin_retry,
       .help = "Load drivers again that are not active, out of quarantine too" },
+    { .paths = "system df", .args = "[OPTIONS]", .run = dv_cmd_df, OPTIONS(df_options),
+      .help = "Show what images, containers and volumes take on the disk" },
     { .paths = "system events, events", .args = "[OPTIONS]", .run = dv_cmd_events,
       OPTIONS(events_options), .help = "Show what happens on the daemon, as it happens" },
     { .paths = "system info, info", .args = "[OPTIONS]", .run = dv_cmd_info,
@@ -360,10 +377,10 @@ const char *const dv_cli_later[] = {
     "build", "builder", "buildx", "checkpoint", "commit", "compose", "config create",
     "config inspect", "config ls", "config rm", "container commit",
     "container cp", "container diff", "container export", "container port", "container stats",
-    "context", "cp", "diff", "export", "history", "image build", "image history", "image prune",
+    "context", "cp", "diff", "export", "image build",
     "image push", "login", "logout", "manifest", "network", "node", "plugin create",
     "plugin disable", "plugin enable", "plugin install", "plugin push",
     "plugin rm", "plugin set", "plugin upgrade", "port", "push", "search", "secret",
-    "service", "stack", "stats", "swarm", "system df", "trust", "volume update",
+    "service", "stack", "stats", "swarm", "trust", "volume update",
     NULL,
 };

@@ -31,3 +31,7 @@ DV_CHECK int dv_container_document(struct dv_client *client, const char *name,
 /* Run a session to its end and turn it into an exit code: wait's answer, asked again where the
  * daemon was restarted meanwhile. ID: the container. */
 int dv_session_finish(struct dv_session *session, const char *id, struct dv_error *err);
+
+/* A row of a list of containers (GET /containers/json), and its headings; for system df. */
+json_object *dv_container_row(json_object *container, bool full, int64_t now);
+const char *dv_container_heading(const char *field);

@@ -8,7 +8,7 @@
 
 enum { COMMAND_WIDTH = 20, MOUNT_WIDTH = 15 };
 
-static const char *heading(const char *field)
+const char *dv_container_heading(const char *field)
 {
     static const struct {
         const char *field, *text;
@@ -297,6 +297,13 @@ static json_object *new_row(json_object *c, const struct style *s)
     return row;
 }
 
+json_object *dv_container_row(json_object *container, bool full, int64_t now)
+{
+    const struct style style = { full, now, NULL };
+
+    return new_row(container, &style);
+}
+
 /* --- the command ------------------------------------------------------------------------------ */
 
 #define COLUMNS                                                                                    \
@@ -337,7 +344,7 @@ int dv_cmd_ps(struct dv_cli_call *call)
     bool quiet = dv_cli_on(call, "quiet") && (!*format || dv_streq(format, "table"));
     struct dv_list list = {
         .columns = dv_cli_on(call, "size") ? COLUMNS "\t{{.Size}}" : COLUMNS,
-        .heading = heading,
+        .heading = dv_container_heading,
     };
     dv_autojson json_object *containers = NULL;
     dv_autobuf target = DV_TEXT_INIT;

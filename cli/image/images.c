@@ -9,7 +9,7 @@
 
 static const char none[] = "<none>";
 
-static const char *heading(const char *field)
+const char *dv_image_heading(const char *field)
 {
     static const struct {
         const char *field, *text;
@@ -36,7 +36,7 @@ static void take(json_object *row, const char *key, char *text)
 /* A size that the daemon may not have worked out (-1). */
 static char *optional_size(int64_t bytes)
 {
-    return bytes < 0 ? dv_xstrdup("N/A") : dv_size_decimal(bytes, 3);
+    return bytes < 0 ? dv_xstrdup("N/A") : dv_size_decimal(bytes, 4);
 }
 
 struct row {
@@ -127,6 +127,16 @@ static void push_image(struct rows *out, json_object *image)
         push(out, image, &(struct row){ none, none, none });
 }
 
+json_object *dv_image_rows(json_object *images, bool full, bool digests)
+{
+    struct rows out = { .rows = dv_jarr(), .full = full, .digests = digests,
+                        .now = (int64_t)time(NULL) };
+
+    for (size_t i = 0; i < dv_jlen(images); i++)
+        push_image(&out, json_object_array_get_idx(images, i));
+    return out.rows;
+}
+
 static int list_images(const struct dv_cli_call *call, json_object **ret, struct dv_error *err)
 {
     dv_autostrv values = { 0 };
@@ -153,21 +163,18 @@ int dv_cmd_images(struct dv_cli_call *call)
                        ? "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t"
                          "{{.Size}}"
                        : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
-        .heading = heading,
+        .heading = dv_image_heading,
     };
-    struct rows out = { .full = dv_cli_on(call, "no-trunc"), .now = (int64_t)time(NULL) };
-    dv_autojson json_object *images = NULL, *rows = dv_jarr();
+    dv_autojson json_object *images = NULL, *rows = NULL;
     struct dv_error err = { 0 };
-    size_t i;
     int r = dv_list_init(&list, quiet ? "{{.ID}}" : format, &err);
 
     if (r == 0)
         r = list_images(call, &images, &err);
-    out.rows = rows;
-    out.digests = r == 0 && (dv_cli_on(call, "digests") ||
-                             dv_template_names(list.template, "Digest"));
-    for (i = 0; r == 0 && i < dv_jlen(images); i++)
-        push_image(&out, json_object_array_get_idx(images, i));
+    if (r == 0)
+        rows = dv_image_rows(images, dv_cli_on(call, "no-trunc"),
+                             dv_cli_on(call, "digests") ||
+                                 dv_template_names(list.template, "Digest"));
     if (r == 0)
         r = dv_list_print(&list, rows, NULL, &err);
     dv_list_done(&list);

@@ -124,8 +124,7 @@ int dv_cmd_pull(struct dv_cli_call *call)
 
 /* ---- save ---- */
 
-/* docker's platforms are JSON in the query: "linux/arm64/v8". */
-static char *platform_json(const char *text)
+char *dv_platform_json(const char *text)
 {
     static const char *const keys[] = { "os", "architecture", "variant" };
     dv_autojson json_object *doc = dv_jobj();
@@ -140,7 +139,7 @@ static char *platform_json(const char *text)
 static int open_archive(struct dv_cli_call *call, struct dv_http **ret, struct dv_error *err)
 {
     const char *platform = dv_cli_str(call, "platform");
-    dv_autofree char *json = *platform ? platform_json(platform) : NULL;
+    dv_autofree char *json = *platform ? dv_platform_json(platform) : NULL;
     dv_autobuf target = DV_TEXT_INIT;
     struct dv_http_request request = { .method = "GET" };
     struct dv_http_reply reply;

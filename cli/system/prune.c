@@ -1,4 +1,5 @@
-/* prune.c - container prune and system prune: remove what nobody uses. */
+/* prune.c - container, image and system prune: remove what nobody uses. */
+#include "cli/confirm.h"
 #include "cli/format/filters.h"
 #include "cli/format/units.h"
 #include "cli/system/commands.h"
@@ -63,16 +64,7 @@ static void print_space(int64_t space)
 /* True if the user says so, or said it by --force. */
 static bool confirmed(const struct dv_cli_call *call, const char *warning)
 {
-    char answer[16] = "";
-
-    if (dv_cli_on(call, "force"))
-        return true;
-    printf("%s\nAre you sure you want to continue? [y/N] ", warning);
-    fflush(stdout);
-    if (!fgets(answer, sizeof(answer), stdin))
-        puts("");
-    answer[strcspn(answer, "\r\n")] = '\0';
-    if (dv_streq(answer, "y") || dv_streq(answer, "Y"))
+    if (dv_cli_on(call, "force") || dv_cli_confirm(warning))
         return true;
     fprintf(stderr, "%s has been cancelled\n", call->path);
     return false;
@@ -86,6 +78,34 @@ int dv_cmd_container_prune(struct dv_cli_call *call)
     if (!confirmed(call, "WARNING! This will remove all stopped containers."))
         return 1;
     if (prune(call, &containers, dv_cli_list(call, "filter"), &space, &err) < 0)
+        return dv_cli_fail(&err);
+    print_space(space);
+    return 0;
+}
+
+/* The filters of the call, and which images it means. */
+static void image_filters(const struct dv_cli_call *call, struct dv_strv *ret)
+{
+    const struct dv_strv *filters = dv_cli_list(call, "filter");
+
+    for (size_t i = 0; i < filters->n; i++)
+        dv_xadd(ret, filters->items[i]);
+    dv_xadd(ret, dv_cli_on(call, "all") ? "dangling=false" : "dangling=true");
+}
+
+int dv_cmd_image_prune(struct dv_cli_call *call)
+{
+    dv_autostrv filters = { 0 };
+    struct dv_error err = { 0 };
+    int64_t space = 0;
+
+    if (!confirmed(call, dv_cli_on(call, "all")
+                             ? "WARNING! This will remove all images without at least one container "
+                               "associated to them."
+                             : "WARNING! This will remove all dangling images."))
+        return 1;
+    image_filters(call, &filters);
+    if (prune(call, &images, &filters, &space, &err) < 0)
         return dv_cli_fail(&err);
     print_space(space);
     return 0;
@@ -140,9 +160,7 @@ int dv_cmd_system_prune(struct dv_cli_call *call)
     }
     if (!confirmed(call, warning))
         return 1;
-    for (size_t i = 0; i < filters->n; i++)
-        dv_xadd(&of_images, filters->items[i]);
-    dv_xadd(&of_images, dv_cli_on(call, "all") ? "dangling=false" : "dangling=true");
+    image_filters(call, &of_images);
     code |= prune_if_known(call, &containers, filters, &space);
     code |= prune_if_known(call, &networks, filters, &space);
     if (dv_cli_on(call, "volumes"))

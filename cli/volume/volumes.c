@@ -50,7 +50,7 @@ int dv_cmd_volume_create(struct dv_cli_call *call)
 
 /* ---- ls ---- */
 
-static const char *heading(const char *field)
+const char *dv_volume_heading(const char *field)
 {
     static const struct {
         const char *field, *text;
@@ -80,20 +80,26 @@ static char *labels_text(json_object *labels)
 }
 
 /* Keys in the order of the alphabet: {{json .}} prints them so. */
-static json_object *new_row(json_object *volume)
+json_object *dv_volume_row(json_object *volume)
 {
     dv_autofree char *labels = labels_text(dv_jget(volume, "Labels"));
+    json_object *usage = dv_jget(volume, "UsageData");
+    dv_autofree char *links = usage ? dv_xformat("%lld", (long long)dv_jget_int(usage, "RefCount"))
+                                    : dv_xstrdup("N/A");
+    dv_autofree char *size = usage && dv_jget_int(usage, "Size") >= 0
+                                 ? dv_size_decimal(dv_jget_int(usage, "Size"), 4)
+                                 : dv_xstrdup("N/A");
     json_object *row = dv_jobj();
 
     dv_jset_str(row, "Availability", "N/A");
     dv_jset_str(row, "Driver", dv_jget_str(volume, "Driver"));
     dv_jset_str(row, "Group", "N/A");
     dv_jset_str(row, "Labels", labels);
-    dv_jset_str(row, "Links", "N/A");
+    dv_jset_str(row, "Links", links);
     dv_jset_str(row, "Mountpoint", dv_jget_str(volume, "Mountpoint"));
     dv_jset_str(row, "Name", dv_jget_str(volume, "Name"));
     dv_jset_str(row, "Scope", dv_jget_str(volume, "Scope"));
-    dv_jset_str(row, "Size", "N/A");
+    dv_jset_str(row, "Size", size);
     dv_jset_str(row, "Status", "N/A");
     return row;
 }
@@ -112,7 +118,7 @@ int dv_cmd_volume_ls(struct dv_cli_call *call)
 {
     const char *format = dv_cli_str(call, "format");
     bool quiet = dv_cli_on(call, "quiet") && (!*format || dv_streq(format, "table"));
-    struct dv_list list = { .columns = "{{.Driver}}\t{{.Name}}", .heading = heading };
+    struct dv_list list = { .columns = "{{.Driver}}\t{{.Name}}", .heading = dv_volume_heading };
     dv_autojson json_object *reply = NULL, *rows = dv_jarr(), *labels = dv_jarr();
     struct dv_error err = { 0 };
     json_object *volumes;
@@ -124,7 +130,7 @@ int dv_cmd_volume_ls(struct dv_cli_call *call)
     for (size_t i = 0; r == 0 && i < dv_jlen(volumes); i++) {
         json_object *volume = json_object_array_get_idx(volumes, i);
 
-        dv_jpush(rows, new_row(volume));
+        dv_jpush(rows, dv_volume_row(volume));
         dv_jpush(labels, json_object_get(dv_jget(volume, "Labels")));
     }
     if (r == 0)

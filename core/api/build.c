@@ -68,6 +68,16 @@ json_object *dv_json_set(const struct dv_strv *keys)
     return map;
 }
 
+json_object *dv_json_graph_driver(const char *name, const struct dv_strv *keys,
+                                  const struct dv_strv *values)
+{
+    json_object *obj = json_object_new_object();
+
+    dv_put(obj, "Data", keys->n ? dv_json_map(keys, values) : NULL);
+    dv_put_str(obj, "Name", name);
+    return obj;
+}
+
 json_object *dv_json_text_or_null(const char *text)
 {
     struct dv_error ignored = { 0 }; /* our own text, from the database */

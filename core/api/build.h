@@ -18,6 +18,9 @@ json_object *dv_json_strings_or_null(const struct dv_strv *v);        /* null wh
 json_object *dv_json_map(const struct dv_strv *keys, const struct dv_strv *values);
 json_object *dv_json_set(const struct dv_strv *keys);                 /* {"k": {}} */
 json_object *dv_json_text_or_null(const char *text);                  /* parsed; null for NULL */
+/* GraphDriver: Data is null when empty. */
+json_object *dv_json_graph_driver(const char *name, const struct dv_strv *keys,
+                                  const struct dv_strv *values);
 
 /* Go's units.HumanDuration: "About a minute", "3 hours". */
 void dv_human_duration(uint64_t seconds, char out[40]);

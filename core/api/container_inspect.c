@@ -4,8 +4,11 @@
 
 #include "core/api/containers.h"
 #include "core/api/handlers.h"
+#include "core/api/summaries.h"
+#include "core/base/log.h"
 #include "core/container/config.h"
 #include "core/daemon/engine.h"
+#include "core/image/image.h"
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 
@@ -112,13 +115,14 @@ static json_object *state_json(const struct dv_container_view *v)
     return obj;
 }
 
-static json_object *driver_json(const struct dv_container_view *v)
+static json_object *driver_json(const struct dv_container_view *v, struct dv_engine *engine)
 {
-    json_object *obj = json_object_new_object();
+    dv_autostrv keys = { 0 }, values = { 0 };
+    struct dv_error err = { 0 };
 
-    dv_put(obj, "Data", NULL);
-    dv_put_str(obj, "Name", v->storage_driver);
-    return obj;
+    if (dv_workspace_paths(engine->images, v->storage_driver, v->id, &keys, &values, &err) < 0)
+        dv_log_warn(NULL, "inspect container %s: %s", v->id, err.msg);
+    return dv_json_graph_driver(v->storage_driver, &keys, &values);
 }
 
 static json_object *config_json(struct dv_container_view *v)
@@ -179,7 +183,7 @@ static json_object *network_settings_json(struct dv_engine *engine,
     return obj;
 }
 
-static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *engine)
+static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *engine, bool sizes)
 {
     json_object *obj = json_object_new_object();
     dv_autofree char *name = dv_format("/%s", v->name);
@@ -204,7 +208,9 @@ static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *
     dv_put(obj, "ExecIDs", dv_json_strings_or_null(&v->exec_ids));
     dv_put(obj, "Mounts", dv_mounts_json(v)); /* looks at HostConfig, so before it is given away */
     dv_put(obj, "HostConfig", host_config_json(v, engine));
-    dv_put(obj, "GraphDriver", driver_json(v));
+    dv_put(obj, "GraphDriver", driver_json(v, engine));
+    if (sizes)
+        dv_put_sizes(obj, engine, v, /* always */ true);
     dv_put(obj, "Config", config_json(v));
     dv_put(obj, "NetworkSettings", network_settings_json(engine, v));
     return obj;
@@ -219,6 +225,6 @@ int dv_api_container_inspect(struct dv_request *req, struct dv_error *err)
     if (r == 0)
         r = dv_container_look_whole(c, &view, err);
     if (r == 0)
-        dv_reply_json(req, 200, inspect_json(&view, req->engine));
+        dv_reply_json(req, 200, inspect_json(&view, req->engine, dv_query_bool(req, "size", false)));
     return r;
 }

@@ -7,7 +7,9 @@
 #include "core/api/containers.h"
 #include "core/api/filters.h"
 #include "core/api/handlers.h"
+#include "core/api/summaries.h"
 #include "core/base/buf.h"
+#include "core/base/log.h"
 #include "core/base/parse.h"
 #include "core/base/time.h"
 #include "core/container/config.h"
@@ -273,8 +275,28 @@ static json_object *ports_json(const struct dv_container_view *v)
     return list;
 }
 
-static json_object *summary_json(struct dv_engine *engine, const struct dv_container_view *v,
-                                 unsigned version)
+void dv_put_sizes(json_object *obj, struct dv_engine *engine, const struct dv_container_view *v,
+                  bool always)
+{
+    dv_auto(dv_image) *image = NULL;
+    struct dv_error err = { 0 };
+    uint64_t own = 0, all;
+
+    if (dv_workspace_size(engine->images, v->storage_driver, v->id, &own, &err) < 0) {
+        dv_log_warn(NULL, "size of container %s: %s", v->id, err.msg);
+        return;
+    }
+    all = own;
+    if (dv_image_get(engine->images, v->image_id, &image, &err) == 0) /* it may have been removed */
+        all += image->size_bytes;
+    if (own || always)
+        dv_put_int(obj, "SizeRw", (int64_t)own);
+    if (all || always)
+        dv_put_int(obj, "SizeRootFs", (int64_t)all);
+}
+
+json_object *dv_container_summary_json(struct dv_engine *engine, const struct dv_container_view *v,
+                                       unsigned version, bool sizes)
 {
     json_object *obj = json_object_new_object(), *names = json_object_new_array();
     json_object *host = json_object_new_object(), *net = json_object_new_object();
@@ -290,6 +312,8 @@ static json_object *summary_json(struct dv_engine *engine, const struct dv_conta
     put_command(obj, v);
     dv_put_int(obj, "Created", (int64_t)(v->created_ns / 1000000000));
     dv_put(obj, "Ports", ports_json(v));
+    if (sizes)
+        dv_put_sizes(obj, engine, v, /* always */ false);
     dv_put(obj, "Labels", dv_json_map(&v->config->labels.keys, &v->config->labels.values));
     dv_put_str(obj, "State", dv_status_name(v->status));
     dv_put_str(obj, "Status", status);
@@ -340,6 +364,7 @@ int dv_api_container_list(struct dv_request *req, struct dv_error *err)
     struct listing l = { .engine = req->engine };
     dv_autobuf list = DV_LIST_INIT;
     struct entry *entries = NULL;
+    bool sizes = dv_query_bool(req, "size", false);
     size_t n = 0;
     int64_t shown = 0;
     int r = prepare(&l, req, err);
@@ -351,7 +376,10 @@ int dv_api_container_list(struct dv_request *req, struct dv_error *err)
     }
     for (size_t i = 0; i < n; i++) {
         if (r == 0 && (l.limit <= 0 || shown < l.limit) && passes(&l, &entries[i].view)) {
-            r = dv_list_add(&list, summary_json(req->engine, &entries[i].view, req->version), err);
+            r = dv_list_add(&list,
+                            dv_container_summary_json(req->engine, &entries[i].view, req->version,
+                                                      sizes),
+                            err);
             shown++;
         }
         dv_container_view_done(&entries[i].view);

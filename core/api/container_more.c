@@ -1,4 +1,5 @@
 /* container_more.c - handlers beside a container's life: top, update, prune. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "core/container/config.h"
 #include "core/container/events.h"
 #include "core/daemon/engine.h"
+#include "core/image/image.h"
 
 int dv_api_container_top(struct dv_request *req, struct dv_error *err)
 {
@@ -54,42 +56,35 @@ int dv_api_container_update(struct dv_request *req, struct dv_error *err)
     return 0;
 }
 
-/* None of "label!"'s values may fit. */
-static bool passes_without(const struct dv_filters *f, const struct dv_json_map *labels)
-{
-    const struct dv_strv *unwanted = dv_filters_get(f, "label!");
-
-    for (size_t i = 0; unwanted && i < unwanted->n; i++) {
-        char *items[] = { unwanted->items[i], NULL };
-        struct dv_filters one = { .n = 1 };
-
-        one.items[0].key = (char *)"label";
-        one.items[0].values = (struct dv_strv){ items, 1 };
-        if (dv_filter_labels(&one, &labels->keys, &labels->values))
-            return false;
-    }
-    return true;
-}
-
 static bool is_pruned(const struct dv_container_view *v, const struct dv_filters *f,
                       uint64_t until_ns)
 {
     return !dv_status_is_up(v->status) && v->status != DV_REMOVING && v->created_ns < until_ns &&
            dv_filter_labels(f, &v->config->labels.keys, &v->config->labels.values) &&
-           passes_without(f, &v->config->labels);
+           dv_filter_without_labels(f, &v->config->labels.keys, &v->config->labels.values);
 }
 
+struct pruned {
+    json_object *ids;
+    uint64_t bytes;
+};
+
 /* One that was started or removed meanwhile is left alone: the removal is not forced. */
-static void prune_one(struct dv_container *c, const struct dv_filters *f, uint64_t until_ns,
-                      json_object *deleted)
+static void prune_one(struct dv_engine *engine, struct dv_container *c,
+                      const struct dv_filters *f, uint64_t until_ns, struct pruned *pruned)
 {
     dv_autoview view = { 0 };
     struct dv_error err = { 0 };
+    uint64_t size = 0;
 
     if (dv_container_look(c, &view, &err) < 0 || !is_pruned(&view, f, until_ns))
         return;
-    if (dv_container_remove(c, /* force */ false, /* volumes */ false, &err) == 0)
-        json_object_array_add(deleted, json_object_new_string(view.id));
+    if (dv_workspace_size(engine->images, view.storage_driver, view.id, &size, &err) < 0)
+        dv_error_clear(&err); /* it goes all the same */
+    if (dv_container_remove(c, /* force */ false, /* volumes */ false, &err) < 0)
+        return;
+    json_object_array_add(pruned->ids, json_object_new_string(view.id));
+    pruned->bytes += size;
 }
 
 int dv_api_container_prune(struct dv_request *req, struct dv_error *err)
@@ -97,8 +92,10 @@ int dv_api_container_prune(struct dv_request *req, struct dv_error *err)
     static const char *const keys[] = { "label", "label!", "until", NULL };
     dv_autofilters f = { .n = 0 };
     struct dv_container **list = NULL;
-    json_object *deleted, *obj;
+    struct pruned pruned = { 0 };
+    json_object *obj;
     uint64_t until_ns = 0;
+    char text[24];
     size_t n;
     int r = dv_filters_parse(dv_query(req, "filters"), keys, &f, err);
 
@@ -106,24 +103,25 @@ int dv_api_container_prune(struct dv_request *req, struct dv_error *err)
         r = dv_filter_until(&f, &until_ns, err);
     if (r < 0)
         return r;
-    deleted = json_object_new_array();
-    if (!deleted)
+    pruned.ids = json_object_new_array();
+    if (!pruned.ids)
         return dv_fail(err, DV_E_NO_MEMORY, "no memory to prune");
     n = dv_container_list(req->engine->containers, &list);
     for (size_t i = 0; i < n; i++) {
-        prune_one(list[i], &f, until_ns, deleted);
+        prune_one(req->engine, list[i], &f, until_ns, &pruned);
         dv_container_unref(list[i]);
     }
     free(list);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)pruned.bytes);
     dv_events_emit(req->engine->events, "container", "prune", "",
-                   (const char *const[]){ "reclaimed", "0", NULL });
+                   (const char *const[]){ "reclaimed", text, NULL });
     obj = json_object_new_object();
-    if (json_object_array_length(deleted) == 0) {
-        json_object_put(deleted);
-        deleted = NULL; /* null, as Go has it */
+    if (json_object_array_length(pruned.ids) == 0) {
+        json_object_put(pruned.ids);
+        pruned.ids = NULL; /* null, as Go has it */
     }
-    dv_put(obj, "ContainersDeleted", deleted);
-    dv_put_int(obj, "SpaceReclaimed", 0);
+    dv_put(obj, "ContainersDeleted", pruned.ids);
+    dv_put_int(obj, "SpaceReclaimed", (int64_t)pruned.bytes);
     dv_reply_json(req, 200, obj);
     return 0;
 }

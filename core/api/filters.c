@@ -133,6 +133,17 @@ bool dv_filter_labels(const struct dv_filters *f, const struct dv_strv *keys,
     return true;
 }
 
+bool dv_filter_without_labels(const struct dv_filters *f, const struct dv_strv *keys,
+                              const struct dv_strv *values)
+{
+    const struct dv_strv *refused = dv_filters_get(f, "label!");
+
+    for (size_t i = 0; refused && i < refused->n; i++)
+        if (has_label(refused->items[i], keys, values))
+            return false;
+    return true;
+}
+
 /* The larger bound of "{2}", "{2,}", "{,5}" or "{2,5}" at TEXT, at most MAX_COPIES + 1; *END is what
  * follows. */
 static size_t repeats(const char *text, const char **end)

@@ -2,6 +2,8 @@
  * keys must all match; of one key's values one must, save for labels, of which all must. */
 #pragma once
 
+#include <stdint.h>
+
 #include "core/base/error.h"
 #include "core/base/json.h"
 
@@ -27,6 +29,9 @@ bool dv_filter_prefix(const struct dv_filters *f, const char *key, const char *v
 /* "k" or "k=v", each of which LABELS must have. */
 bool dv_filter_labels(const struct dv_filters *f, const struct dv_strv *keys,
                       const struct dv_strv *values);
+/* None of those that "label!" refuses. */
+bool dv_filter_without_labels(const struct dv_filters *f, const struct dv_strv *keys,
+                              const struct dv_strv *values);
 /* Docker's name filter: a substring, or a regular expression. */
 bool dv_filter_name(const struct dv_filters *f, const char *key, const char *name);
 /* The single "until" in *RET_NS: a time, or a span before now ("24h"); UINT64_MAX where it was not

@@ -8,15 +8,15 @@
 #include <unistd.h>
 
 #include "core/api/handlers.h"
+#include "core/api/platform.h"
 #include "core/api/request.h"
 #include "core/api/stream.h"
-#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/loop.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 
-enum { PIECE_BYTES = 64 << 10, PLATFORM_SINCE = 48 };
+enum { PIECE_BYTES = 64 << 10 };
 
 struct download {
     struct dv_image_save *save;
@@ -96,52 +96,12 @@ static void done(void *arg)
 
 /* ---- the request ---- */
 
-struct platform {                    /* of the OCI */
-    char *os, *architecture, *variant;
-};
-static const struct dv_json_field platform_fields[] = {
-    { .key = "os", .type = DV_JSON_STR, .offset = offsetof(struct platform, os) },
-    { .key = "architecture", .type = DV_JSON_STR,
-      .offset = offsetof(struct platform, architecture) },
-    { .key = "variant", .type = DV_JSON_STR, .offset = offsetof(struct platform, variant) },
-};
-
-static int platform_text(const struct platform *p, char **ret, struct dv_error *err)
-{
-    if (dv_empty(p->os) || dv_empty(p->architecture))
-        return dv_fail(err, DV_E_INVALID, "invalid platform: os and architecture must be given");
-    *ret = dv_format("%s/%s%s%s", p->os, p->architecture, dv_empty(p->variant) ? "" : "/",
-                     dv_empty(p->variant) ? "" : p->variant);
-    return *ret ? 0 : dv_fail(err, DV_E_NO_MEMORY, "no memory for the platform");
-}
-
-/* {"os": ..., "architecture": ...} as text; *RET stays NULL where none was asked for. */
-static int read_platform(struct dv_request *req, char **ret, struct dv_error *err)
-{
-    const char *text = dv_query(req, "platform");
-    dv_autojson json_object *doc = NULL;
-    struct platform p = { 0 };
-    int r;
-
-    if (req->version < PLATFORM_SINCE || dv_empty(text))
-        return 0;
-    r = dv_json_parse(text, strlen(text), &doc, err);
-    if (r == 0 && !json_object_is_type(doc, json_type_object))
-        r = dv_fail(err, DV_E_INVALID, "expected a JSON object");
-    r = r < 0 ? r : dv_json_decode(doc, platform_fields, N(platform_fields), &p, err);
-    if (r < 0)
-        dv_wrap(err, "invalid platform");
-    r = r < 0 ? r : platform_text(&p, ret, err);
-    dv_json_release(platform_fields, N(platform_fields), &p);
-    return r;
-}
-
 static int save(struct dv_request *req, const struct dv_strv *names, struct dv_error *err)
 {
     static const struct dv_stream_ops ops = { .start = start, .pull = pull, .free = done };
     dv_autofree char *platform = NULL;
     struct download *d = NULL;
-    int r = read_platform(req, &platform, err);
+    int r = dv_query_platform(req, &platform, err);
 
     if (r < 0)
         return r;

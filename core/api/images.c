@@ -6,12 +6,16 @@
 #include "core/api/build.h"
 #include "core/api/filters.h"
 #include "core/api/handlers.h"
+#include "core/api/platform.h"
 #include "core/api/request.h"
+#include "core/api/summaries.h"
+#include "core/base/log.h"
 #include "core/base/time.h"
 #include "core/container/container.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 
+enum { SHARED_SIZE_SINCE = 42 };
 static const char *const filter_keys[] = { "before", "dangling", "label", "reference", "since",
                                            "until", NULL };
 
@@ -115,7 +119,8 @@ static json_object *names_json(const struct dv_strv *names, const char *none, un
     return list;
 }
 
-static json_object *summary_json(const struct dv_image *image, unsigned version)
+json_object *dv_image_summary_json(const struct dv_image *image, unsigned version, int64_t shared,
+                                   int64_t containers)
 {
     json_object *obj = json_object_new_object();
 
@@ -127,10 +132,10 @@ static json_object *summary_json(const struct dv_image *image, unsigned version)
     dv_put_int(obj, "Size", (int64_t)image->size_bytes);
     if (version < 44)
         dv_put_int(obj, "VirtualSize", (int64_t)image->size_bytes);
-    dv_put_int(obj, "SharedSize", -1);
+    dv_put_int(obj, "SharedSize", shared);
     dv_put(obj, "Labels", image->label_keys.n
                               ? dv_json_map(&image->label_keys, &image->label_values) : NULL);
-    dv_put_int(obj, "Containers", -1);
+    dv_put_int(obj, "Containers", containers);
     return obj;
 }
 
@@ -143,29 +148,48 @@ static int newest_first(const void *a, const void *b)
     return strcmp(x->id, y->id);
 }
 
+/* In REPLY those that the filters let through. */
+static int list_json(struct listing *l, struct dv_request *req, json_object *reply,
+                     struct dv_error *err)
+{
+    bool ask_shared = req->version >= SHARED_SIZE_SINCE && dv_query_bool(req, "shared-size", false);
+    struct dv_image **images = NULL;
+    size_t n = dv_image_list(req->engine->images, &images);
+    int r = 0;
+
+    if (n > 0)
+        qsort(images, n, sizeof(struct dv_image *), newest_first);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        uint64_t shared = 0;
+
+        if (!passes(l, images[i]))
+            continue;
+        if (ask_shared)
+            r = dv_image_shared_size(req->engine->images, images[i]->id, &shared, err);
+        json_object_array_add(reply, dv_image_summary_json(images[i], req->version,
+                                                           ask_shared ? (int64_t)shared : -1,
+                                                           /* containers */ -1));
+    }
+    free_images(images, n);
+    return r;
+}
+
 int dv_api_image_list(struct dv_request *req, struct dv_error *err)
 {
     struct listing l = { .engine = req->engine };
-    struct dv_image **images = NULL;
-    json_object *reply;
-    size_t n;
+    json_object *reply = NULL;
     int r = prepare(&l, req, err);
 
-    if (r < 0) {
-        dv_filters_done(&l.filters);
-        return r;
+    if (r == 0) {
+        reply = json_object_new_array();
+        r = list_json(&l, req, reply, err);
     }
-    n = dv_image_list(req->engine->images, &images);
-    if (n > 0)
-        qsort(images, n, sizeof(struct dv_image *), newest_first);
-    reply = json_object_new_array();
-    for (size_t i = 0; i < n; i++)
-        if (passes(&l, images[i]))
-            json_object_array_add(reply, summary_json(images[i], req->version));
-    free_images(images, n);
     dv_filters_done(&l.filters);
-    dv_reply_json(req, 200, reply);
-    return 0;
+    if (r < 0)
+        json_object_put(reply);
+    else
+        dv_reply_json(req, 200, reply);
+    return r;
 }
 
 /* ---- inspect ---- */
@@ -210,11 +234,21 @@ static json_object *config_json(const struct dv_image *image, unsigned version)
     return obj;
 }
 
+static json_object *driver_json(const struct dv_image *image, struct dv_engine *engine)
+{
+    dv_autostrv keys = { 0 }, values = { 0 };
+    struct dv_error err = { 0 };
+
+    if (dv_image_paths(engine->images, image->id, &keys, &values, &err) < 0)
+        dv_log_warn(NULL, "inspect image %s: %s", image->id, err.msg);
+    return dv_json_graph_driver(engine->storage_driver, &keys, &values);
+}
+
 static json_object *inspect_json(const struct dv_image *image, struct dv_engine *engine,
                                  unsigned version)
 {
     json_object *obj = json_object_new_object(), *rootfs = json_object_new_object();
-    json_object *driver = json_object_new_object(), *metadata = json_object_new_object();
+    json_object *metadata = json_object_new_object();
 
     dv_put_str(obj, "Id", image->id);
     dv_put(obj, "RepoTags", dv_json_strings(&image->repo_tags));
@@ -236,9 +270,7 @@ static json_object *inspect_json(const struct dv_image *image, struct dv_engine 
     dv_put_int(obj, "Size", (int64_t)image->size_bytes);
     if (version < 44)
         dv_put_int(obj, "VirtualSize", (int64_t)image->size_bytes);
-    dv_put(driver, "Data", NULL);
-    dv_put_str(driver, "Name", engine->storage_driver);
-    dv_put(obj, "GraphDriver", driver);
+    dv_put(obj, "GraphDriver", driver_json(image, engine));
     dv_put_str(rootfs, "Type", "layers");
     dv_put(rootfs, "Layers", dv_json_strings(&image->diff_ids));
     dv_put(obj, "RootFS", rootfs);
@@ -269,7 +301,15 @@ static const char *text_of(json_object *obj, const char *key)
     return json_object_get_string(value);
 }
 
-static json_object *history_item(json_object *entry)
+static bool is_empty_layer(json_object *entry)
+{
+    json_object *value = NULL;
+
+    return json_object_object_get_ex(entry, "empty_layer", &value) &&
+           json_object_get_boolean(value);
+}
+
+static json_object *history_item(json_object *entry, uint64_t size_bytes)
 {
     json_object *obj = json_object_new_object();
     uint64_t created = 0;
@@ -280,32 +320,57 @@ static json_object *history_item(json_object *entry)
     dv_put_int(obj, "Created", (int64_t)(created / 1000000000));
     dv_put_str(obj, "CreatedBy", text_of(entry, "created_by"));
     dv_put(obj, "Tags", NULL);
-    dv_put_int(obj, "Size", 0);
+    dv_put_int(obj, "Size", (int64_t)size_bytes);
     dv_put_str(obj, "Comment", text_of(entry, "comment"));
     return obj;
+}
+
+/* Base first. Steps and layers belong together in their order, save for steps that made no layer. A
+ * config may tell fewer steps than it has layers: the rest is one step of its own. */
+static json_object *steps_json(json_object *history, const uint64_t *sizes, size_t n_layers)
+{
+    size_t n = json_object_is_type(history, json_type_array) ? json_object_array_length(history) : 0;
+    json_object *list = json_object_new_array();
+    uint64_t rest = 0;
+    size_t layer = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        json_object *entry = json_object_array_get_idx(history, i);
+        bool has_layer = !is_empty_layer(entry) && layer < n_layers;
+
+        json_object_array_add(list, history_item(entry, has_layer ? sizes[layer++] : 0));
+    }
+    if (layer < n_layers || n == 0) {
+        while (layer < n_layers)
+            rest += sizes[layer++];
+        json_object_array_add(list, history_item(NULL, rest));
+    }
+    return list;
 }
 
 int dv_api_image_history(struct dv_request *req, struct dv_error *err)
 {
     dv_auto(dv_image) *image = NULL;
-    dv_autojson json_object *history = NULL;
+    dv_autojson json_object *history = NULL, *steps = NULL;
+    dv_autofree uint64_t *sizes = NULL;
+    dv_autofree char *platform = NULL;
     json_object *list, *newest;
-    int r = dv_image_get(req->engine->images, req->params[0], &image, err);
+    size_t n = 0;
+    int r = dv_query_platform(req, &platform, err);
 
+    r = r < 0 ? r : dv_image_get(req->engine->images, req->params[0], &image, err);
+    r = r < 0 ? r : dv_platform_check(image, platform, err);
+    r = r < 0 ? r : dv_image_layer_sizes(req->engine->images, image->id, &sizes, &n, err);
     if (r < 0)
         return r;
     history = dv_json_text_or_null(image->history_json);
+    steps = steps_json(history, sizes, n);
     list = json_object_new_array();
-    for (size_t i = json_object_is_type(history, json_type_array)
-                        ? json_object_array_length(history) : 0; i-- > 0;)
-        json_object_array_add(list, history_item(json_object_array_get_idx(history, i)));
-    if (json_object_array_length(list) == 0)
-        json_object_array_add(list, history_item(NULL));
+    for (size_t i = json_object_array_length(steps); i-- > 0;)
+        json_object_array_add(list, json_object_get(json_object_array_get_idx(steps, i)));
     newest = json_object_array_get_idx(list, 0);
     dv_put_str(newest, "Id", image->id);
     dv_put(newest, "Tags", dv_json_strings_or_null(&image->repo_tags));
-    dv_put_int(newest, "Size",
-               (int64_t)image->size_bytes); /* layers have no sizes of their own yet */
     dv_reply_json(req, 200, list);
     return 0;
 }

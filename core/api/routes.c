@@ -18,7 +18,7 @@ const struct dv_api_route dv_routes[] = {
     { "POST", "/auth", NULL, 0, 0 },
     { "GET", "/events", dv_api_events, 0, 0 },
     { "GET", "/info", dv_api_info, 0, 0 },
-    { "GET", "/system/df", NULL, 0, 0 },
+    { "GET", "/system/df", dv_api_system_df, 0, 0 },
     { "GET", "/version", dv_api_version, 0, 0 },
     /* checkpoint: before containers, whose {id} would take it */
     { "GET", "/containers/{name}/checkpoints", NULL, 0, 0 },
@@ -64,7 +64,7 @@ const struct dv_api_route dv_routes[] = {
     { "GET", "/images/get", dv_api_images_get, 0, 0 },
     { "GET", "/images/json", dv_api_image_list, 0, 0 },
     { "POST", "/images/load", dv_api_image_load, 0, DV_ROUTE_UPLOAD },
-    { "POST", "/images/prune", NULL, 0, 0 },
+    { "POST", "/images/prune", dv_api_image_prune, 0, DV_ROUTE_SLOW },
     { "GET", "/images/search", NULL, 0, 0 },
     { "GET", "/images/{name}/get", dv_api_image_get, 0, 0 },
     { "GET", "/images/{name}/history", dv_api_image_history, 0, 0 },

@@ -7,6 +7,7 @@
 #include "core/api/filters.h"
 #include "core/api/handlers.h"
 #include "core/api/request.h"
+#include "core/api/summaries.h"
 #include "core/base/time.h"
 #include "core/container/events.h"
 #include "core/daemon/engine.h"
@@ -34,7 +35,7 @@ static json_object *labels_json(const struct dv_volume_view *v, unsigned version
     return labels;
 }
 
-static json_object *volume_json(const struct dv_volume_view *v, unsigned version)
+json_object *dv_volume_json(const struct dv_volume_view *v, unsigned version)
 {
     json_object *obj = json_object_new_object();
 
@@ -82,7 +83,7 @@ static int reply_volume(struct dv_request *req, const char *name, int status, st
 
     if (r < 0)
         return r;
-    dv_reply_json(req, status, volume_json(&view, req->version));
+    dv_reply_json(req, status, dv_volume_json(&view, req->version));
     dv_volume_view_done(&view);
     return 0;
 }
@@ -154,31 +155,16 @@ static int read_labels(const struct dv_volume_view *v, struct dv_strv *keys, str
     return r < 0 ? dv_fail(err, DV_E_NO_MEMORY, "no memory for labels") : 0;
 }
 
-/* "k" or "k=v" */
-static bool has_label(const char *wanted, const struct dv_strv *keys, const struct dv_strv *values)
-{
-    size_t n = strcspn(wanted, "=");
-
-    for (size_t i = 0; i < keys->n; i++)
-        if (strlen(keys->items[i]) == n && strncmp(keys->items[i], wanted, n) == 0)
-            return !wanted[n] || dv_streq(values->items[i], wanted + n + 1);
-    return false;
-}
-
 /* Every "label", and none of "label!". 1: passes. */
 static int passes_labels(const struct dv_filters *f, const struct dv_volume_view *v,
                          struct dv_error *err)
 {
-    const struct dv_strv *refused = dv_filters_get(f, "label!");
     dv_autostrv keys = { 0 }, values = { 0 };
     int r = read_labels(v, &keys, &values, err);
 
     if (r < 0)
         return r;
-    for (size_t i = 0; refused && i < refused->n; i++)
-        if (has_label(refused->items[i], &keys, &values))
-            return 0;
-    return dv_filter_labels(f, &keys, &values);
+    return dv_filter_labels(f, &keys, &values) && dv_filter_without_labels(f, &keys, &values);
 }
 
 /* ---- list ---- */
@@ -198,7 +184,7 @@ static int list_json(struct dv_request *req, const struct dv_filters *f, int dan
             continue;
         r = passes_labels(f, v, err);
         if (r > 0)
-            json_object_array_add(to, volume_json(v, req->version));
+            json_object_array_add(to, dv_volume_json(v, req->version));
     }
     dv_volume_views_free(list, n);
     return r < 0 ? r : 0;

@@ -92,10 +92,12 @@ def terminal():
 
 
 UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+PLATFORM = urllib.parse.quote('{"os": "linux", "architecture": "amd64"}')
 TAR = "Content-Type: application/x-tar\r\n"
 # One good request a row: "METHOD path", what stands for {...}, query, body, headers.
 CALLS = {
     "GET /_ping": {}, "HEAD /_ping": {}, "GET /info": {}, "GET /version": {},
+    "GET /system/df": {"query": "type=image"},
     "GET /events": {"query": "since=1&until=2"},
     "OPTIONS /{anyroute}": {"name": lambda: "info"},
     "POST /containers/create": {"query": "name=made&platform=linux/amd64",
@@ -122,7 +124,10 @@ CALLS = {
     "POST /exec/{id}/resize": {"name": running_exec, "query": "h=10&w=20"},
     "POST /exec/{id}/start": {"name": lambda: exec_of(sleeper(), "true"), "body": {"Detach": True}},
     "POST /images/create": {"query": "fromSrc=-&repo=made&tag=1&message=m&changes=CMD+x", "body": rootfs(), "headers": TAR},
-    "GET /images/json": {"query": "all=1&digests=1"},
+    "GET /images/get": {"query": "names=busybox&platform=" + PLATFORM},
+    "GET /images/{name}/get": {"name": lambda: "busybox", "query": "platform=" + PLATFORM},
+    "GET /images/json": {"query": "all=1&digests=1&shared-size=1"},
+    "POST /images/prune": {"query": "filters=%7B%22label%22%3A%5B%22none%22%5D%7D"},
     "POST /images/load": {"query": "quiet=1", "body": archive(), "headers": TAR},
     "DELETE /images/{name}": {"name": lambda: image("gone"), "query": "force=1&noprune=1"},
     "GET /images/{name}/history": {"name": lambda: "busybox"},

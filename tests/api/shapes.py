@@ -55,10 +55,10 @@ NULL = {
     "EndpointSettings.IPAMConfig": "", "EndpointSettings.Links": "", "EndpointSettings.Aliases": "",
     "EndpointSettings.DriverOpts": "", "EndpointSettings.DNSNames": "the default network has none",
     "NetworkSettings.SecondaryIPAddresses": "", "NetworkSettings.SecondaryIPv6Addresses": "",
-    "DriverData.Data": "no tree of a container is mounted where a path could show it",
     "ContainerConfig.Entrypoint": "", "ContainerConfig.OnBuild": "",
     "ContainerInspectResponse.ExecIDs": "",
     "ImageSummary.Labels": "of an image without labels",
+    "RES POST /images/prune 200.ImagesDeleted": "",
     "PluginsInfo.Authorization": "", "SystemInfo.GenericResources": "of swarm", "SwarmInfo.RemoteManagers": "of swarm",
     "IPAM.Options": "", "VolumeListResponse.Warnings": "",
     "ContainerUpdateResponse.Warnings": "", "RES POST /volumes/prune 200.VolumesDeleted": "",
@@ -148,6 +148,7 @@ REPLIES = [
     ("/exec/EXEC/json", "RES GET /exec/{id}/json 200"),
     ("/info", "SystemInfo"),
     ("/version", "SystemVersion"),
+    ("/system/df", "RES GET /system/df 200"),
     ("/networks", "[Network]"),
     ("/networks/bridge", "Network"),
     ("/volumes", "VolumeListResponse"),
@@ -234,6 +235,7 @@ class Fixture:
         post("/containers/web/exec", "IDResponse", {"Cmd": ["true"]})
         if version >= 25:
             post("/containers/prune", "RES POST /containers/prune 200")
+            post("/images/prune?filters=%7B%22label%22%3A%5B%22none%22%5D%7D", "RES POST /images/prune 200")
             post("/volumes/prune?filters=%7B%22label%22%3A%5B%22none%22%5D%7D", "RES POST /volumes/prune 200")
         else:
             ask("DELETE", "/containers/once")

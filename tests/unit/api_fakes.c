@@ -517,6 +517,55 @@ int dv_image_remove(struct dv_images *images, const char *name, bool force, bool
     (void)ret_n;
     return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", name);
 }
+int dv_image_layer_sizes(struct dv_images *images, const char *image_id, uint64_t **ret,
+                         size_t *ret_n, struct dv_error *err)
+{
+    (void)images;
+    (void)ret;
+    (void)ret_n;
+    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", image_id);
+}
+int dv_image_shared_size(struct dv_images *images, const char *image_id, uint64_t *ret,
+                         struct dv_error *err)
+{
+    (void)images;
+    (void)ret;
+    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", image_id);
+}
+int dv_images_layers_size(struct dv_images *images, uint64_t *ret, struct dv_error *err)
+{
+    (void)images;
+    (void)err;
+    *ret = 0;
+    return 0;
+}
+int dv_image_paths(struct dv_images *images, const char *image_id, struct dv_strv *keys,
+                   struct dv_strv *values, struct dv_error *err)
+{
+    (void)images;
+    (void)keys;
+    (void)values;
+    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", image_id);
+}
+int dv_workspace_size(struct dv_images *images, const char *driver, const char *workspace_id,
+                      uint64_t *ret, struct dv_error *err)
+{
+    (void)images;
+    (void)driver;
+    (void)workspace_id;
+    (void)err;
+    *ret = 12;
+    return 0;
+}
+int dv_workspace_paths(struct dv_images *images, const char *driver, const char *workspace_id,
+                       struct dv_strv *keys, struct dv_strv *values, struct dv_error *err)
+{
+    (void)images;
+    (void)driver;
+    (void)workspace_id;
+    (void)err;
+    return dv_strv_add(keys, "UpperDir") < 0 || dv_strv_add(values, "/up") < 0 ? -1 : 0;
+}
 int dv_image_load(struct dv_images *images, int body_fd, int cancel_fd,
                   dv_image_message_fn *message, void *arg, struct dv_error *err)
 {
