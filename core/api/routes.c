@@ -36,7 +36,7 @@ const struct dv_api_route dv_routes[] = {
     { "GET", "/containers/{id}/changes", NULL, 0, 0 },
     { "GET", "/containers/{id}/export", NULL, 0, 0 },
     { "GET", "/containers/{id}/json", dv_api_container_inspect, 0, 0 },
-    { "POST", "/containers/{id}/kill", dv_api_container_kill, 0, 0 },
+    { "POST", "/containers/{id}/kill", dv_api_container_kill, 0, DV_ROUTE_PATIENT },
     { "GET", "/containers/{id}/logs", dv_api_container_logs, 0, 0 },
     { "POST", "/containers/{id}/pause", dv_api_container_pause, 0, 0 },
     { "POST", "/containers/{id}/rename", dv_api_container_rename, 0, 0 },

@@ -40,13 +40,14 @@ static bool is_up(struct dv_container *c)
 /* True once the container is down; false when SECONDS (negative: never) have passed. */
 static bool wait_down(struct dv_container *c, int64_t seconds)
 {
-    uint64_t deadline = seconds < 0 ? 0 : dv_mono_ns() + (uint64_t)seconds * UINT64_C(1000000000);
+    bool never = seconds < 0 || seconds > INT32_MAX; /* more nanoseconds than there are */
+    uint64_t deadline = never ? 0 : dv_mono_ns() + (uint64_t)seconds * UINT64_C(1000000000);
     bool down;
     int r = 0;
 
     dv_lock_take(&c->lock);
     while ((c->status == DV_RUNNING || c->status == DV_PAUSED) && r == 0)
-        r = dv_lock_wait(&c->lock, &c->changed, deadline ? deadline : 0);
+        r = dv_lock_wait(&c->lock, &c->changed, deadline);
     down = c->status != DV_RUNNING && c->status != DV_PAUSED;
     dv_lock_drop(&c->lock);
     return down;
@@ -138,7 +139,8 @@ int dv_container_kill(struct dv_container *c, int signal, struct dv_error *err)
         thaw(c);
     snprintf(text, sizeof(text), "%d", signal);
     dv_container_emit(c, "kill", (const char *const[]){ "signal", text, NULL });
-    return 0;
+    /* As with Docker, a container that was killed can be removed at once. */
+    return signal != SIGKILL || wait_down(c, KILL_WAIT_S) ? 0 : kill_hard(c, err);
 }
 
 static int64_t own_timeout(const struct dv_container *c, int64_t wished)

@@ -35,6 +35,15 @@ at_once() {
     done
 }
 
+@test "a container that was killed can be removed at once" {
+    local i
+    for i in 1 2 3 4 5; do
+        "$davit" run -d --name brief busybox sh -c 'while :; do echo a line; done'
+        "$davit" kill brief
+        "$davit" rm brief
+    done
+}
+
 @test "a restart keeps a --rm container" {
     "$davit" run -d --rm --name again busybox sleep 1000
     "$davit" restart -t 0 again
