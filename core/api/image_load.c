@@ -176,9 +176,10 @@ static int finish(struct dv_request *req, int r, struct dv_error *err)
 {
     if (r < 0 && req->state == DV_REPLY_NONE)
         return r;
-    if (r < 0)
+    if (r < 0) {
+        dv_request_advise(req, err);
         put_failure(req, err);
-    else if (req->state == DV_REPLY_NONE)
+    } else if (req->state == DV_REPLY_NONE)
         dv_reply_begin(req, 200, "application/json");
     dv_reply_end(req);
     return 0;

@@ -14,6 +14,7 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/base/parse.h"
+#include "core/daemon/engine.h"
 
 /* ---- the URL ---- */
 
@@ -322,6 +323,18 @@ static int not_built(struct dv_request *req, struct dv_error *err)
                    req->route->pattern);
 }
 
+void dv_request_advise(const struct dv_request *req, struct dv_error *err)
+{
+    /* Not where addresses or the like ran out; the cause's number may be lost by now, as between
+     * processes, its text is not. */
+    if (err->code != DV_E_NO_SPACE ||
+        !(strstr(err->msg, "No space left on device") || strstr(err->msg, "Disk quota exceeded")))
+        return;
+    dv_fail(err, DV_E_NO_SPACE,
+            "%s; free some below %s ('davit system prune' removes what no container uses), then "
+            "try again", err->msg, req->engine->config.root);
+}
+
 static void answer(struct dv_request *req)
 {
     struct dv_error err = { 0 };
@@ -329,6 +342,8 @@ static void answer(struct dv_request *req)
 
     if (r == 0)
         r = req->route->handler ? req->route->handler(req, &err) : not_built(req, &err);
+    if (r < 0)
+        dv_request_advise(req, &err);
     if (r < 0 && req->state == DV_REPLY_NONE) {
         if (dv_http_status(err.code) >= 500 && err.code != DV_E_UNSUPPORTED &&
             !(req->route && (req->route->flags & DV_ROUTE_SWARM)))

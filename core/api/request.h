@@ -54,6 +54,9 @@ DV_CHECK int dv_request_read(struct dv_request *req, void *buf, size_t n, int ti
 DV_CHECK int dv_request_json(struct dv_request *req, bool may_be_empty, json_object **ret,
                              struct dv_error *err);
 
+/* To a failure by a full disk add what to do about it. */
+void dv_request_advise(const struct dv_request *req, struct dv_error *err);
+
 /* ---- answered ---- */
 /* Never fail: a client that is gone ends the connection, which is all there is to do. */
 void dv_reply_json(struct dv_request *req, int status, json_object *take); /* NULL: out of memory */

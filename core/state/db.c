@@ -15,6 +15,7 @@
 enum {
     CACHED_STATEMENTS = 48, /* some 3 KB each */
     BUSY_MS = 10000,
+    LOG_BYTES = 4 << 20,    /* of the write-ahead log; also journal_size_limit */
 };
 
 struct statement {
@@ -88,6 +89,8 @@ static int fail_sql(struct dv_db *db, const char *what, struct dv_error *err)
         errno = sqlite3_system_errno(db->sql);
         if (errno == 0 && primary == SQLITE_FULL)
             errno = ENOSPC;
+        if (errno == ENOSPC || errno == EDQUOT) /* the statement does not matter */
+            return dv_fail_errno(err, DV_E_INTERNAL, "write database '%s'", db->path);
         if (errno != 0)
             return dv_fail_errno(err, DV_E_INTERNAL, "database '%s': %s: %s", db->path, what,
                                  sqlite3_errmsg(db->sql));
@@ -128,6 +131,17 @@ static int configure_connection(struct dv_db *db, struct dv_error *err)
                         "configure it", err);
 }
 
+/* Blocks for the log up to its usual size: what frees a full disk (a removal) is a commit, too, as is
+ * the exit of a container. A file system that cannot do it goes without. */
+static void reserve_log(const char *path)
+{
+    dv_autofree char *log = dv_format("%s-wal", path);
+    dv_autoclose int fd = log ? open(log, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+
+    if (fd >= 0)
+        (void)!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOG_BYTES);
+}
+
 int dv_db_open(const char *path, struct dv_db **ret, struct dv_error *err)
 {
     struct dv_db *db;
@@ -157,6 +171,7 @@ int dv_db_open(const char *path, struct dv_db **ret, struct dv_error *err)
         dv_db_close(db);
         return r;
     }
+    reserve_log(path);
     *ret = db;
     return 0;
 }
