@@ -10,6 +10,8 @@
 #include "core/doctor/legacy.h"
 #include "core/network/foreign.h"
 
+enum { RULESET_MAX_BYTES = 16 << 20 };
+
 /* '1', '0', or 0 where the file is not there. */
 static char first_char(const char *path)
 {
@@ -89,6 +91,22 @@ static void check_nftables(struct dv_findings *f, const char *bridge)
         dv_found(f, DV_OK, "nftables", "", "", "no chain of others drops what is forwarded");
 }
 
+/* Where the kernel lets a table have an owner, only davitd may write its own. */
+static void check_saved_ruleset(struct dv_findings *f, const char *table)
+{
+    static const char path[] = "/etc/nftables.conf";
+    dv_autofree char *ours = dv_format("table inet %s {", table), *text = NULL;
+    struct dv_error err = { 0 };
+
+    if (!ours || dv_read_file(AT_FDCWD, path, RULESET_MAX_BYTES, &text, NULL, &err) < 0 ||
+        !strstr(text, ours))
+        return;
+    dv_found(f, DV_WARNING, "saved-ruleset",
+             "`nft -f` of that file fails as a whole while davitd runs, since the table has an owner",
+             "remove davit's table from the file: davitd makes it at each start",
+             "%s holds davit's own table %s", path, table);
+}
+
 static void check_legacy(struct dv_findings *f, const char *bridge)
 {
     struct dv_legacy legacy;
@@ -126,5 +144,6 @@ void dv_doctor_firewall(struct dv_findings *f, const struct dv_engine_config *co
     check_forwarding(f);
     check_bridge_netfilter(f);
     check_nftables(f, config->bridge_name);
+    check_saved_ruleset(f, config->nft_table);
     check_legacy(f, config->bridge_name);
 }
