@@ -7,8 +7,10 @@
 #include <stdio.h>
 
 #include "core/base/lock.h"
+#include "core/base/time.h"
 
 enum { JOB_STACK_BYTES = 256 << 10 };
+#define REST_NS UINT64_C(1000000000)
 
 struct job {
     struct job *next;
@@ -21,15 +23,30 @@ struct dv_jobs {
     pthread_cond_t wake;
     struct job *first, **last;
     bool stop;
+    void (*at_rest)(void);
 };
+
+/* Under the lock, which is dropped for AT_REST: wait until there is a job, or the end. */
+static void wait_for_job(struct dv_jobs *jobs)
+{
+    uint64_t rest = jobs->at_rest ? dv_mono_ns() + REST_NS : 0;
+
+    while (!jobs->first && !jobs->stop) {
+        if (dv_lock_wait(&jobs->lock, &jobs->wake, rest) == 0 || jobs->first || jobs->stop)
+            continue;
+        rest = 0;
+        dv_lock_drop(&jobs->lock);
+        jobs->at_rest();
+        dv_lock_take(&jobs->lock);
+    }
+}
 
 static struct job *next_job(struct dv_jobs *jobs)
 {
     struct job *job;
 
     dv_lock_take(&jobs->lock);
-    while (!jobs->first && !jobs->stop)
-        (void)dv_lock_wait(&jobs->lock, &jobs->wake, 0);
+    wait_for_job(jobs);
     job = jobs->first;
     if (job) {
         jobs->first = job->next;
@@ -95,6 +112,13 @@ void dv_jobs_free(struct dv_jobs *jobs)
     pthread_cond_destroy(&jobs->wake);
     dv_lock_done(&jobs->lock);
     free(jobs);
+}
+
+void dv_jobs_at_rest(struct dv_jobs *jobs, void (*fn)(void))
+{
+    dv_lock_take(&jobs->lock);
+    jobs->at_rest = fn;
+    dv_lock_drop(&jobs->lock);
 }
 
 void dv_jobs_add(struct dv_jobs *jobs, dv_job_fn *fn, void *arg)

@@ -9,5 +9,8 @@ typedef void dv_job_fn(void *arg);
 DV_CHECK int dv_jobs_new(const char *name, struct dv_jobs **ret, struct dv_error *err);
 /* Runs what is queued, then ends the thread. */
 void dv_jobs_free(struct dv_jobs *jobs);
+/* Have FN called on the thread each time when there was work, and then none for a second. Before the
+ * first job. */
+void dv_jobs_at_rest(struct dv_jobs *jobs, void (*fn)(void));
 /* Any thread. Aborts on out of memory: a lost exit would be a lie. */
 void dv_jobs_add(struct dv_jobs *jobs, dv_job_fn *fn, void *arg);

@@ -1,6 +1,7 @@
 /* open.c - open and close the store; find running containers again, settle and undo the rest. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include "core/runtime/cgroup.h"
 #include "core/state/db.h"
 
+enum { SPARE_BYTES = 2 << 20 };       /* of freed memory, kept for what comes next */
 enum { EXIT_UNKNOWN = 255 };         /* the machine went down with the container */
 static const char shims_group[] = "shims";
 
@@ -73,6 +75,13 @@ static int open_cgroups(struct dv_containers *cs, struct dv_error *err)
     return r < 0 ? dv_wrap(err, "create the engine's control groups") : 0;
 }
 
+/* Containers that went leave holes all over the heap, and glibc gives those back only when asked. */
+static void give_memory_back(void)
+{
+    if (mallinfo2().fordblks > SPARE_BYTES)
+        malloc_trim(SPARE_BYTES / 2);
+}
+
 static int open_places(struct dv_containers *cs, struct dv_error *err)
 {
     const struct dv_engine *engine = cs->engine;
@@ -93,6 +102,8 @@ static int open_places(struct dv_containers *cs, struct dv_error *err)
         r = dv_jobs_new("davit-settle", &cs->settle, err);
     if (r == 0)
         r = dv_jobs_new("davit-janitor", &cs->janitor, err);
+    if (r == 0)
+        dv_jobs_at_rest(cs->janitor, give_memory_back);
     if (r == 0)
         r = dv_restarts_open(cs, err);
     return r;

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "core/container/jobs.h"
 
@@ -79,11 +80,36 @@ static void a_job_adds_jobs(void **state)
     dv_jobs_free(NULL);
 }
 
+static atomic_int rests;
+
+static void rest(void)
+{
+    atomic_fetch_add(&rests, 1);
+}
+
+static void rests_once_after_work(void **state)
+{
+    struct run run = { .ordered = true };
+    struct dv_error err = { 0 };
+    struct timespec tick = { .tv_nsec = 10000000 };
+
+    (void)state;
+    assert_int_equal(dv_jobs_new("test", &run.jobs, &err), 0);
+    dv_jobs_at_rest(run.jobs, rest);
+    add(&run, 0);
+    for (int i = 0; i < 3000 && !rests; i++)
+        nanosleep(&tick, NULL);
+    dv_jobs_free(run.jobs);
+    assert_int_equal(rests, 1);
+    assert_int_equal(run.next, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_all_in_order_before_it_ends),
         cmocka_unit_test(a_job_adds_jobs),
+        cmocka_unit_test(rests_once_after_work),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
