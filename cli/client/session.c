@@ -39,12 +39,21 @@ void dv_session_done(struct dv_session *session)
     session->wait_error = NULL;
 }
 
+/* By nohup, say: then it is not ours to look at. */
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 int dv_session_signals(struct dv_session *session, bool proxy, struct dv_error *err)
 {
     /* Those that this process must keep: they are about itself (or cannot be caught). */
     static const int own[] = { SIGCHLD, SIGPIPE, SIGURG, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN,
                                SIGTTOU, SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGABRT, SIGTRAP,
                                SIGSYS };
+    static const int watched[] = { SIGWINCH, SIGHUP, SIGINT, SIGQUIT, SIGTERM };
     sigset_t set;
     size_t i;
 
@@ -54,7 +63,9 @@ int dv_session_signals(struct dv_session *session, bool proxy, struct dv_error *
             sigdelset(&set, own[i]);
     } else {
         sigemptyset(&set);
-        sigaddset(&set, SIGWINCH);
+        for (i = 0; i < N(watched); i++)
+            if (!is_ignored(watched[i]))
+                sigaddset(&set, watched[i]);
     }
     sigprocmask(SIG_BLOCK, &set, NULL);
     session->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -147,18 +158,32 @@ int dv_session_attach_and_wait(struct dv_session *session, const char *id,
     return r < 0 ? r : waiting(session, err);
 }
 
+static void tell_size(struct dv_session *session, unsigned rows, unsigned columns)
+{
+    dv_autofree char *target = dv_xformat("%s/resize?h=%u&w=%u", session->resize, rows, columns);
+    struct dv_error ignored = { 0 };
+
+    /* The process may have ended meanwhile; a size is not worth a message. */
+    if (dv_client_call(session->client, "POST", target, NULL, NULL, &ignored) < 0)
+        return;
+}
+
 void dv_session_resize(struct dv_session *session)
 {
-    dv_autofree char *target = NULL;
-    struct dv_error ignored = { 0 };
+    unsigned rows, columns;
+
+    if (session->resize && dv_terminal_size(STDOUT_FILENO, &rows, &columns))
+        tell_size(session, rows, columns);
+}
+
+void dv_session_redraw(struct dv_session *session)
+{
     unsigned rows, columns;
 
     if (!session->resize || !dv_terminal_size(STDOUT_FILENO, &rows, &columns))
         return;
-    target = dv_xformat("%s/resize?h=%u&w=%u", session->resize, rows, columns);
-    /* The process may have ended meanwhile; a size is not worth a message. */
-    if (dv_client_call(session->client, "POST", target, NULL, NULL, &ignored) < 0)
-        return;
+    tell_size(session, rows + 1, columns + 1);
+    tell_size(session, rows, columns);
 }
 
 /* --- the loop's events ------------------------------------------------------------------------ */
@@ -179,6 +204,18 @@ static void forward_signal(struct loop *l, int number)
         fprintf(stderr, "davit: %s\n", err.msg);
 }
 
+/* As if nobody had caught it, but with the terminal as it was. */
+static void die_by(struct loop *l, int number)
+{
+    sigset_t set;
+
+    dv_raw_leave(&l->raw);
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    raise(number); /* pending until it is unblocked */
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void on_signal(struct loop *l)
 {
     struct signalfd_siginfo info;
@@ -189,14 +226,15 @@ static void on_signal(struct loop *l)
         dv_session_resize(l->s);
         return;
     }
+    if (!l->s->signal_id)
+        die_by(l, (int)info.ssi_signo);
     if ((info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM) &&
         l->terminations++ == FORCED_SIGNALS) {
         dv_raw_leave(&l->raw);
         fprintf(stderr, "davit: got %d SIGTERM/SIGINTs, forcefully exiting\n", FORCED_SIGNALS);
         exit(1);
     }
-    if (l->s->signal_id)
-        forward_signal(l, (int)info.ssi_signo);
+    forward_signal(l, (int)info.ssi_signo);
 }
 
 static void close_stdin(struct loop *l)
@@ -347,4 +385,10 @@ int dv_session_run(struct dv_session *session, struct dv_error *err)
     dv_buf_done(&l.answer);
     free(l.pending);
     return r;
+}
+
+int dv_session_escaped(void)
+{
+    fputs("read escape sequence\n", stderr);
+    return 1;
 }

@@ -5,6 +5,7 @@
 #include "cli/client/client.h"
 #include "cli/client/terminal.h"
 
+enum { DV_AGAIN_SECONDS = 10, DV_AGAIN_POLL_MS = 100 }; /* a restarted daemon is waited for */
 struct dv_session {
     struct dv_client *client;
     struct dv_http *stream;       /* upgraded; taken */
@@ -24,8 +25,9 @@ struct dv_session {
 #define DV_SESSION_INIT(the_client) { .client = (the_client), .signal_fd = -1 }
 void dv_session_done(struct dv_session *session);
 
-/* Block the signals that the session looks at (all that a user sends if PROXY, else SIGWINCH
- * alone) and get a descriptor for them. */
+/* Block the signals that the session looks at (all that a user sends if PROXY, else SIGWINCH and
+ * those that end this process, for which the terminal is restored first) and get a descriptor for
+ * them. */
 DV_CHECK int dv_session_signals(struct dv_session *session, bool proxy, struct dv_error *err);
 
 struct dv_session_streams {
@@ -44,6 +46,10 @@ DV_CHECK int dv_session_attach_and_wait(struct dv_session *session, const char *
                                         const char *condition, struct dv_error *err);
 /* Tell the daemon the terminal's size now. */
 void dv_session_resize(struct dv_session *session);
+/* The same by way of another size, so that a full-screen program draws itself again. */
+void dv_session_redraw(struct dv_session *session);
 /* Copy until the stream ends and, if there is one, the wait has answered. A wait that breaks off is
  * no failure: waited stays false. */
 DV_CHECK int dv_session_run(struct dv_session *session, struct dv_error *err);
+/* attach and exec end like this when the user detached; gives their exit code. */
+int dv_session_escaped(void);

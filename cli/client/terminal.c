@@ -69,6 +69,17 @@ int dv_detach_init(struct dv_detach *detach, const char *text, struct dv_error *
     return 0;
 }
 
+/* KEY does not go on with what was matched: the longest end of it all that begins the keys anew. */
+static size_t fall_back(const struct dv_detach *detach, unsigned char key)
+{
+    size_t n = detach->matched;
+
+    while (n > 0 && (detach->keys[n - 1] != key ||
+                     memcmp(detach->keys, detach->keys + detach->matched - (n - 1), n - 1) != 0))
+        n--;
+    return n;
+}
+
 void dv_detach_feed(struct dv_detach *detach, const void *data, size_t n)
 {
     const unsigned char *p = data;
@@ -78,7 +89,7 @@ void dv_detach_feed(struct dv_detach *detach, const void *data, size_t n)
         if (p[i] == detach->keys[detach->matched])
             detach->matched++;
         else
-            detach->matched = p[i] == detach->keys[0];
+            detach->matched = fall_back(detach, p[i]);
         detach->done = detach->matched == detach->n;
     }
 }

@@ -1,7 +1,10 @@
 /* exec.c - exec: another process in a running container. */
+#include <poll.h>
+
 #include "cli/client/session.h"
 #include "cli/container/commands.h"
 #include "cli/container/create.h"
+#include "core/base/time.h"
 
 static json_object *console_size(void)
 {
@@ -113,11 +116,17 @@ static int exec_start(struct dv_session *s, const char *id, struct dv_error *err
 static int exit_code(struct dv_client *client, const char *id)
 {
     dv_autofree char *target = dv_xformat("/exec/%s/json", id);
+    uint64_t deadline = dv_mono_ns() + DV_AGAIN_SECONDS * UINT64_C(1000000000);
     dv_autojson json_object *doc = NULL;
     struct dv_error err = { 0 };
 
-    if (dv_client_call(client, "GET", target, NULL, &doc, &err) < 0)
-        return dv_cli_fail(&err);
+    /* The daemon may be restarting: it has the code from the container's shim. */
+    while (dv_client_call(client, "GET", target, NULL, &doc, &err) < 0) {
+        if (err.code == DV_E_NOT_FOUND || dv_mono_ns() >= deadline)
+            return dv_cli_fail(&err);
+        dv_error_clear(&err);
+        poll(NULL, 0, DV_AGAIN_POLL_MS);
+    }
     return (int)dv_jget_int(doc, "ExitCode");
 }
 
@@ -141,7 +150,7 @@ static int exec_foreground(struct dv_cli_call *call, const char *id, struct dv_s
     }
     if (r < 0)
         return dv_cli_fail(&err);
-    return s->detached ? 0 : exit_code(call->client, id);
+    return s->detached ? dv_session_escaped() : exit_code(call->client, id);
 }
 
 static int exec_detached(struct dv_cli_call *call, const char *id)

@@ -7,8 +7,6 @@
 #include "core/base/time.h"
 
 enum {
-    AGAIN_SECONDS = 10, /* a restarted daemon is waited for */
-    AGAIN_POLL_MS = 100,
     REMOVED_SECONDS = 10, /* --rm after a start that failed */
     EXIT_DAEMON = 125,
     EXIT_NO_EXEC = 126,
@@ -31,7 +29,7 @@ int dv_container_document(struct dv_client *client, const char *name, json_objec
 /* The daemon went away with our wait, the container did not: ask its successor. */
 static int wait_again(struct dv_session *s, const char *id, struct dv_error *err)
 {
-    uint64_t deadline = dv_mono_ns() + AGAIN_SECONDS * UINT64_C(1000000000);
+    uint64_t deadline = dv_mono_ns() + DV_AGAIN_SECONDS * UINT64_C(1000000000);
     int r;
 
     do {
@@ -44,10 +42,10 @@ static int wait_again(struct dv_session *s, const char *id, struct dv_error *err
         if (r == -DV_E_NOT_FOUND)
             return dv_fail(err, DV_E_NOT_FOUND, "the daemon was restarted and container %.12s was "
                            "removed meanwhile: its exit code is lost", id);
-        poll(NULL, 0, AGAIN_POLL_MS);
+        poll(NULL, 0, DV_AGAIN_POLL_MS);
     } while (dv_mono_ns() < deadline);
     return dv_fail(err, DV_E_UNAVAILABLE, "the daemon went away and did not answer again within "
-                   "%d s; container %.12s may still be running", AGAIN_SECONDS, id);
+                   "%d s; container %.12s may still be running", DV_AGAIN_SECONDS, id);
 }
 
 int dv_session_finish(struct dv_session *session, const char *id, struct dv_error *err)
@@ -319,8 +317,9 @@ static int attach_running(struct dv_cli_call *call, json_object *doc, struct dv_
         r = dv_session_attach(s, id, &streams, err);
     if (r < 0)
         return dv_cli_fail(err);
-    dv_session_resize(s);
-    return dv_session_finish(s, id, err);
+    dv_session_redraw(s);
+    r = dv_session_finish(s, id, err);
+    return s->detached ? dv_session_escaped() : r;
 }
 
 int dv_cmd_attach(struct dv_cli_call *call)
