@@ -12,11 +12,45 @@
 #include "core/network/network.h"
 #include "core/runtime/cgroup.h"
 
+/* What the request for the container asked of the endpoint; NULL: nothing, or the view has no config. */
+static const struct dv_endpoint_wish *wish_of(const struct dv_container_view *view,
+                                              const char *network)
+{
+    for (size_t i = 0; view->config && i < view->config->n_endpoints; i++) {
+        const char *name = view->config->endpoints[i].network;
+
+        if (dv_streq(dv_streq(name, "default") ? "bridge" : name, network))
+            return &view->config->endpoints[i];
+    }
+    return NULL;
+}
+
+static json_object *ipam_json(const struct dv_endpoint_wish *wish)
+{
+    json_object *obj;
+
+    if (!wish || dv_empty(wish->ip))
+        return NULL;
+    obj = json_object_new_object();
+    dv_put_str(obj, "IPv4Address", wish->ip);
+    return obj;
+}
+
+/* The wish until it is granted for the first time; then what the kernel has, while it has it. */
+static const char *mac_shown(const struct dv_endpoint_view *e, const struct dv_endpoint_wish *wish,
+                             enum dv_status status)
+{
+    if (dv_status_is_up(status))
+        return e->mac;
+    return wish && status == DV_CREATED ? wish->mac : "";
+}
+
 /* An endpoint keeps its address while the container is down; Docker shows it only while it is up.
  */
 static json_object *endpoint_json(const struct dv_endpoint_view *e, bool up,
                                   const struct dv_container_view *view)
 {
+    const struct dv_endpoint_wish *wish = wish_of(view, e->network_name);
     json_object *obj = json_object_new_object();
     dv_autostrv names = { 0 };
     char short_id[13];
@@ -24,10 +58,10 @@ static json_object *endpoint_json(const struct dv_endpoint_view *e, bool up,
     snprintf(short_id, sizeof(short_id), "%.12s", view->id);
     if (dv_strv_add(&names, view->name) < 0 || dv_strv_add(&names, short_id) < 0)
         dv_strv_done(&names);
-    dv_put(obj, "IPAMConfig", NULL);
+    dv_put(obj, "IPAMConfig", ipam_json(wish));
     dv_put(obj, "Links", NULL);
-    dv_put(obj, "Aliases", NULL);
-    dv_put_str(obj, "MacAddress", up ? e->mac : "");
+    dv_put(obj, "Aliases", wish && wish->aliases.n ? dv_json_strings(&wish->aliases) : NULL);
+    dv_put_str(obj, "MacAddress", mac_shown(e, wish, view->status));
     dv_put(obj, "DriverOpts", NULL);
     dv_put_int(obj, "GwPriority", 0);
     dv_put_str(obj, "NetworkID", e->network_id);

@@ -540,6 +540,8 @@ static int build(json_object *body, bool check, struct dv_strv *warnings,
     int r = doc && raw ? 0 : no_memory(err);
 
     if (r == 0 && check)
+        r = dv_config_types(doc, err);
+    if (r == 0 && check)
         r = discard_ports(doc, warnings, err);
     if (r == 0 && check)
         r = apply_rules(doc, dv_config_root, dv_config_root_n, "", warnings, err);

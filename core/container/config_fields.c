@@ -22,28 +22,30 @@
 #define OBJ(k, table, shown)                                                                       \
     { .key = (k), .shape = DV_SHAPE_OBJ, .rule = DV_RULE_KEPT, .unset = (shown), .sub = (table),   \
       .n_sub = N(table) }
-#define NOT_KEPT(r, k, shown, text)                                                                \
-    { .key = (k), .shape = DV_SHAPE_RAW, .rule = DV_RULE_##r, .unset = (shown), .what = (text) }
-#define LATER(k, shown, text) NOT_KEPT(LATER, k, shown, text)
-#define LATER_SUB(k, table, shown, text)                                                           \
-    { .key = (k), .shape = DV_SHAPE_RAW, .rule = DV_RULE_LATER, .unset = (shown), .what = (text),  \
+#define NOT_KEPT(r, k, s, shown, text)                                                             \
+    { .key = (k), .shape = DV_SHAPE_##s, .rule = DV_RULE_##r, .unset = (shown), .what = (text) }
+#define LATER(k, s, shown, text) NOT_KEPT(LATER, k, s, shown, text)
+#define LATER_SUB(k, s, table, shown, text)                                                        \
+    { .key = (k), .shape = DV_SHAPE_##s, .rule = DV_RULE_LATER, .unset = (shown), .what = (text),  \
       .sub = (table), .n_sub = N(table) }
-#define NEVER(k, shown, text) NOT_KEPT(NEVER, k, shown, text)
-#define WARN(k, shown, text) NOT_KEPT(WARN, k, shown, text)
-#define SHOWN(k, shown) NOT_KEPT(SHOWN, k, shown, NULL)
+#define NEVER(k, s, shown, text) NOT_KEPT(NEVER, k, s, shown, text)
+#define WARN(k, s, shown, text) NOT_KEPT(WARN, k, s, shown, text)
+#define SHOWN(k, s, shown) NOT_KEPT(SHOWN, k, s, shown, NULL)
 
 /* Objects of which no part is read yet: named so that inspect can show what it was given. */
 static const struct dv_config_field health_fields[] = {
-    SHOWN("Test", NULL),        SHOWN("Interval", NULL),      SHOWN("Timeout", NULL),
-    SHOWN("StartPeriod", NULL), SHOWN("StartInterval", NULL), SHOWN("Retries", NULL),
+    SHOWN("Test", STRV, NULL),       SHOWN("Interval", I64, NULL),
+    SHOWN("Timeout", I64, NULL),     SHOWN("StartPeriod", I64, NULL),
+    SHOWN("StartInterval", I64, NULL), SHOWN("Retries", I64, NULL),
 };
 static const struct dv_config_field device_request_fields[] = {
-    SHOWN("Driver", NULL),       SHOWN("Count", NULL),   SHOWN("DeviceIDs", NULL),
-    SHOWN("Capabilities", NULL), SHOWN("Options", NULL),
+    SHOWN("Driver", STR, NULL),             SHOWN("Count", I64, NULL),
+    SHOWN("DeviceIDs", STRV, NULL),         SHOWN("Capabilities", WORDLISTS, NULL),
+    SHOWN("Options", MAP, NULL),
 };
 static const struct dv_config_field port_binding_fields[] = {
-    SHOWN("HostIp", NULL),
-    SHOWN("HostPort", NULL),
+    SHOWN("HostIp", STR, NULL),
+    SHOWN("HostPort", STR, NULL),
 };
 
 static const struct dv_config_field ulimit_fields[] = {
@@ -85,12 +87,12 @@ static const struct dv_config_field volume_fields[] = {
 };
 /* A mount of type image is refused as such, with all its options. */
 static const struct dv_config_field image_mount_fields[] = {
-    SHOWN("Subpath", NULL),
+    SHOWN("Subpath", STR, NULL),
 };
 static const struct dv_config_field tmpfs_fields[] = {
     ITEM("SizeBytes", I64, dv_raw_mount, tmpfs_size),
     ITEM("Mode", U64, dv_raw_mount, tmpfs_mode),
-    ITEM("Options", RAW, dv_raw_mount, tmpfs_options),
+    ITEM("Options", WORDLISTS, dv_raw_mount, tmpfs_options),
 };
 #define MOUNT_PART(k, flag, table)                                                                 \
     { .key = (k), .shape = DV_SHAPE_OBJ, .rule = DV_RULE_KEPT,                                     \
@@ -127,7 +129,7 @@ static const struct dv_config_field host_fields[] = {
     KEPT("ContainerIDFile", STR, c.container_id_file, "\"\""),
     OBJ("LogConfig", log_fields, "{\"Type\":\"json-file\",\"Config\":{}}"),
     KEPT("NetworkMode", STR, c.network_mode, "\"bridge\""),
-    LATER_SUB("PortBindings", port_binding_fields, "{}", "published ports"),
+    LATER_SUB("PortBindings", MAPLIST, port_binding_fields, "{}", "published ports"),
     OBJ("RestartPolicy", restart_fields, "{\"Name\":\"no\",\"MaximumRetryCount\":0}"),
     KEPT("AutoRemove", BOOL, c.auto_remove, "false"),
     KEPT("VolumeDriver", STR, c.volume_driver, "\"\""),
@@ -143,22 +145,22 @@ static const struct dv_config_field host_fields[] = {
     KEPT("ExtraHosts", STRV, c.extra_hosts, "null"),
     KEPT("GroupAdd", STRV, c.group_add, "null"),
     KEPT("IpcMode", STR, c.ipc_mode, "\"private\""),
-    SHOWN("Cgroup", "\"\""),
-    LATER("Links", "null", "links between containers"),
+    SHOWN("Cgroup", STR, "\"\""),
+    LATER("Links", STRV, "null", "links between containers"),
     KEPT("OomScoreAdj", I64, c.oom_score_adj, "0"),
     KEPT("PidMode", STR, c.pid_mode, "\"\""),
     KEPT("Privileged", BOOL, c.privileged, "false"),
     KEPT("PublishAllPorts", BOOL, c.publish_all_ports, "false"),
     KEPT("ReadonlyRootfs", BOOL, c.readonly_rootfs, "false"),
     KEPT("SecurityOpt", STRV, c.security_opt, "null"),
-    LATER("StorageOpt", NULL, "storage options"),
+    LATER("StorageOpt", MAP, NULL, "storage options"),
     KEPT("Tmpfs", MAP, tmpfs, NULL),
     KEPT("UTSMode", STR, c.uts_mode, "\"\""),
     KEPT("UsernsMode", STR, c.userns_mode, "\"\""),
     KEPT("ShmSize", I64, c.shm_size, "67108864"),
     KEPT("Sysctls", MAP, c.sysctls, NULL),
     KEPT("Runtime", STR, c.runtime, "\"davit\""),
-    NEVER("Isolation", "\"\"", "isolation technologies"),
+    NEVER("Isolation", STR, "\"\"", "isolation technologies"),
     KEPT("CpuShares", I64, c.cpu_shares, "0"),
     KEPT("Memory", I64, c.memory, "0"),
     KEPT("NanoCpus", I64, c.nano_cpus, "0"),
@@ -177,9 +179,9 @@ static const struct dv_config_field host_fields[] = {
     KEPT("CpusetMems", STR, c.cpuset_mems, "\"\""),
     LIST("Devices", devices, device_fields, dv_device_mapping, "[]"),
     KEPT("DeviceCgroupRules", STRV, c.device_cgroup_rules, "null"),
-    LATER_SUB("DeviceRequests", device_request_fields, "null", "device requests (GPUs)"),
-    WARN("KernelMemory", NULL, "kernel memory limits"),
-    WARN("KernelMemoryTCP", NULL, "kernel TCP memory limits"),
+    LATER_SUB("DeviceRequests", LIST, device_request_fields, "null", "device requests (GPUs)"),
+    WARN("KernelMemory", I64, NULL, "kernel memory limits"),
+    WARN("KernelMemoryTCP", I64, NULL, "kernel TCP memory limits"),
     KEPT("MemoryReservation", I64, c.memory_reservation, "0"),
     KEPT("MemorySwap", I64, c.memory_swap, "0"),
     KEPT_SEEN("MemorySwappiness", I64, c.memory_swappiness, c.has_swappiness, "null"),
@@ -187,10 +189,10 @@ static const struct dv_config_field host_fields[] = {
     KEPT_SEEN("Init", BOOL, c.init, c.has_init, NULL),
     KEPT("PidsLimit", I64, c.pids_limit, "null"),
     LIST("Ulimits", ulimits, ulimit_fields, dv_ulimit, "null"),
-    NEVER("CpuCount", "0", "Windows' CPU counts"),
-    NEVER("CpuPercent", "0", "Windows' CPU percentages"),
-    NEVER("IOMaximumIOps", "0", "Windows' I/O limits"),
-    NEVER("IOMaximumBandwidth", "0", "Windows' I/O limits"),
+    NEVER("CpuCount", I64, "0", "Windows' CPU counts"),
+    NEVER("CpuPercent", I64, "0", "Windows' CPU percentages"),
+    NEVER("IOMaximumIOps", I64, "0", "Windows' I/O limits"),
+    NEVER("IOMaximumBandwidth", I64, "0", "Windows' I/O limits"),
     LIST("Mounts", mounts, mount_fields, dv_raw_mount, NULL),
     KEPT_SEEN("MaskedPaths", STRV, c.masked_paths.v, c.masked_paths.present, MASKED),
     KEPT_SEEN("ReadonlyPaths", STRV, c.readonly_paths.v, c.readonly_paths.present, READONLY),
@@ -199,26 +201,26 @@ static const struct dv_config_field host_fields[] = {
 static const struct dv_config_field ipam_fields[] = {
     ITEM("IPv4Address", STR, dv_raw_endpoint, ip),
     ITEM("IPv6Address", STR, dv_raw_endpoint, ip6),
-    LATER("LinkLocalIPs", NULL, "link-local addresses of endpoints"),
+    LATER("LinkLocalIPs", STRV, NULL, "link-local addresses of endpoints"),
 };
 /* What davit fills in itself is taken and forgotten, since clients send back what inspect gave. */
 const struct dv_config_field dv_config_endpoint[] = {
     { .key = "IPAMConfig", .shape = DV_SHAPE_OBJ, .rule = DV_RULE_KEPT, .sub = ipam_fields,
       .n_sub = N(ipam_fields) },
-    LATER("Links", NULL, "links between containers"),
+    LATER("Links", STRV, NULL, "links between containers"),
     ITEM("MacAddress", STR, dv_raw_endpoint, mac),
     ITEM("Aliases", STRV, dv_raw_endpoint, aliases),
-    LATER("DriverOpts", NULL, "driver options of endpoints"),
-    LATER("GwPriority", NULL, "gateway priorities"),
-    SHOWN("NetworkID", NULL),
-    SHOWN("EndpointID", NULL),
-    SHOWN("Gateway", NULL),
-    SHOWN("IPAddress", NULL),
-    SHOWN("IPPrefixLen", NULL),
-    SHOWN("IPv6Gateway", NULL),
-    SHOWN("GlobalIPv6Address", NULL),
-    SHOWN("GlobalIPv6PrefixLen", NULL),
-    SHOWN("DNSNames", NULL),
+    LATER("DriverOpts", MAP, NULL, "driver options of endpoints"),
+    LATER("GwPriority", I64, NULL, "gateway priorities"),
+    SHOWN("NetworkID", STR, NULL),
+    SHOWN("EndpointID", STR, NULL),
+    SHOWN("Gateway", STR, NULL),
+    SHOWN("IPAddress", STR, NULL),
+    SHOWN("IPPrefixLen", I64, NULL),
+    SHOWN("IPv6Gateway", STR, NULL),
+    SHOWN("GlobalIPv6Address", STR, NULL),
+    SHOWN("GlobalIPv6PrefixLen", I64, NULL),
+    SHOWN("DNSNames", STRV, NULL),
 };
 const size_t dv_config_endpoint_n = N(dv_config_endpoint);
 
@@ -234,25 +236,25 @@ const struct dv_config_field dv_config_root[] = {
     KEPT("AttachStdin", BOOL, c.attach_stdin, "false"),
     KEPT("AttachStdout", BOOL, c.attach_stdout, "false"),
     KEPT("AttachStderr", BOOL, c.attach_stderr, "false"),
-    KEPT("ExposedPorts", RAW, exposed_ports, NULL),
+    KEPT("ExposedPorts", SET, exposed_ports, NULL),
     KEPT("Tty", BOOL, c.tty, "false"),
     KEPT("OpenStdin", BOOL, c.open_stdin, "false"),
     KEPT("StdinOnce", BOOL, c.stdin_once, "false"),
     KEPT("Env", STRV, c.env, "[]"),
     KEPT_SEEN("Cmd", WORDS, c.cmd.v, c.cmd.present, "null"),
-    LATER_SUB("Healthcheck", health_fields, NULL, "health checks"),
-    SHOWN("ArgsEscaped", NULL),
+    LATER_SUB("Healthcheck", OBJ, health_fields, NULL, "health checks"),
+    SHOWN("ArgsEscaped", BOOL, NULL),
     KEPT("Image", STR, c.image, "\"\""),
-    KEPT("Volumes", RAW, volumes, "null"),
+    KEPT("Volumes", SET, volumes, "null"),
     KEPT("WorkingDir", STR, c.working_dir, "\"\""),
     KEPT_SEEN("Entrypoint", WORDS, c.entrypoint.v, c.entrypoint.present, "null"),
     KEPT("NetworkDisabled", BOOL, c.network_disabled, NULL),
     KEPT("MacAddress", STR, c.mac_address, NULL),
-    SHOWN("OnBuild", "null"),
+    SHOWN("OnBuild", STRV, "null"),
     KEPT("Labels", MAP, c.labels, "{}"),
     KEPT("StopSignal", STR, c.stop_signal, NULL),
     KEPT_SEEN("StopTimeout", I64, c.stop_timeout, c.has_stop_timeout, NULL),
-    SHOWN("Shell", NULL),
+    SHOWN("Shell", STRV, NULL),
     OBJ("HostConfig", host_fields, NULL),
     OBJ("NetworkingConfig", networking_fields, NULL),
 };
@@ -263,7 +265,8 @@ static const enum dv_json_type json_types[] = {
     [DV_SHAPE_U64] = DV_JSON_U64,     [DV_SHAPE_STRV] = DV_JSON_STRV, [DV_SHAPE_MAP] = DV_JSON_MAP,
     [DV_SHAPE_RAW] = DV_JSON_RAW,     [DV_SHAPE_WORDS] = DV_JSON_STRV,
     [DV_SHAPE_OBJ] = DV_JSON_OBJ,     [DV_SHAPE_LIST] = DV_JSON_ARRAY,
-    [DV_SHAPE_MAPOF] = DV_JSON_RAW,
+    [DV_SHAPE_MAPOF] = DV_JSON_RAW,   [DV_SHAPE_MAPLIST] = DV_JSON_RAW,
+    [DV_SHAPE_SET] = DV_JSON_RAW,     [DV_SHAPE_WORDLISTS] = DV_JSON_RAW,
 };
 
 static size_t count(const struct dv_config_field *fields, size_t n)

@@ -21,6 +21,9 @@ enum dv_config_shape {
     DV_SHAPE_OBJ,    /* nested fields of the same struct, by SUB at OFFSET */
     DV_SHAPE_LIST,   /* dv_json_array of structs, by SUB */
     DV_SHAPE_MAPOF,  /* map name -> object with the fields of SUB; decoded by hand */
+    DV_SHAPE_MAPLIST, /* map name -> list of objects with the fields of SUB */
+    DV_SHAPE_SET,    /* map name -> {}; decoded by hand */
+    DV_SHAPE_WORDLISTS, /* a list of lists of strings; decoded by hand */
 };
 struct dv_config_field {
     const char *key;
@@ -71,6 +74,11 @@ extern const size_t dv_config_endpoint_n;
  */
 struct dv_json_field *dv_config_json_fields(const struct dv_config_field *fields, size_t n,
                                             size_t *ret_n);
+
+/* ---- config_types.c ---- */
+/* Refuse a value of DOC whose type is not that of its row, where decoding would not: in what is not
+ * decoded, or by hand. INVALID: "HostConfig.CpuCount: expected number, found string". */
+int dv_config_types(json_object *doc, struct dv_error *err);
 
 /* ---- config_check.c, config_mounts.c ---- */
 int dv_container_config_check(const struct dv_config_raw *raw, struct dv_strv *warnings,

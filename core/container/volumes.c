@@ -161,6 +161,8 @@ static int make_volume(struct dv_container *c, struct dv_mount_point *m, struct 
     char name[DV_VOLUME_NAME_BYTES];
     int r = dv_volume_create(volumes, &req, name, err);
 
+    if (r < 0 && m->options_json) /* the driver names the option, and not whose it is */
+        return dv_wrap(err, "mount '%s': VolumeOptions.DriverConfig.Options", m->target);
     if (r < 0)
         return r;
     free(m->source);

@@ -343,7 +343,7 @@ static size_t walk(const struct dv_config_field *fields, size_t n)
 static void has_every_field_once(void **state)
 {
     (void)state;
-    /* The fields of POST /containers/create of API 1.51, and KernelMemory of older ones. */
+    /* container_fields.c says which. */
     assert_int_equal(walk(dv_config_root, dv_config_root_n), 174);
 }
 
