@@ -1,9 +1,12 @@
 /* exec.c - further processes in a running container. */
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/id.h"
+#include "core/base/json.h"
+#include "core/base/log.h"
 #include "core/base/sock.h"
 #include "core/base/time.h"
 #include "core/container/internal.h"
@@ -213,6 +216,68 @@ int dv_exec_start_check(struct dv_containers *cs, const char *exec_id, struct dv
     return r;
 }
 
+/* ---- for the davitd after this one: what the shim gives back in its STATE ---- */
+
+static const struct dv_json_field note_fields[] = {
+    { "in", DV_JSON_BOOL, offsetof(struct dv_exec_config, attach_stdin) },
+    { "out", DV_JSON_BOOL, offsetof(struct dv_exec_config, attach_stdout) },
+    { "err", DV_JSON_BOOL, offsetof(struct dv_exec_config, attach_stderr) },
+    { "tty", DV_JSON_BOOL, offsetof(struct dv_exec_config, tty) },
+    { "privileged", DV_JSON_BOOL, offsetof(struct dv_exec_config, privileged) },
+    { "user", DV_JSON_STR, offsetof(struct dv_exec_config, user) },
+    { "cmd", DV_JSON_STRV, offsetof(struct dv_exec_config, cmd) },
+};
+
+static void put_note(struct dv_msg_writer *w, const struct dv_exec_config *config)
+{
+    dv_autojson json_object *obj = dv_json_encode(note_fields, N(note_fields), config);
+    dv_autofree char *text = obj ? dv_json_text(obj) : NULL;
+
+    dv_msg_str(w, DV_ST_NOTE, text);
+}
+
+static void read_note(const struct dv_msg *group, struct dv_exec_config *ret)
+{
+    dv_autojson json_object *obj = NULL;
+    struct dv_error err = { 0 };
+    struct dv_field f;
+
+    if (!dv_msg_find(group, DV_ST_NOTE, &f) || f.len == 0)
+        return; /* inspect shows id, pid and code */
+    if (dv_json_parse((const char *)f.data, f.len - 1, &obj, &err) < 0 ||
+        dv_json_decode(obj, note_fields, N(note_fields), ret, &err) < 0)
+        dv_log_warn(NULL, "what an earlier davitd noted of an exec: %s", err.msg);
+}
+
+static void found_one(struct dv_container *c, const struct dv_msg *group)
+{
+    const char *id = dv_msg_get_str(group, DV_ST_EXEC_ID, "");
+    struct dv_exec *e = strlen(id) == DV_ID_BYTES - 1 ? calloc(1, sizeof(*e)) : NULL;
+
+    if (!e)
+        return;
+    memcpy(e->id, id, sizeof(e->id));
+    e->started = true;
+    e->pid = dv_msg_get_i64(group, DV_ST_PID, 0);
+    e->exit_code = dv_msg_get_i64(group, DV_ST_EXIT_CODE, -1);
+    e->running = e->exit_code < 0;
+    read_note(group, &e->config);
+    e->next = c->execs;
+    c->execs = e;
+}
+
+void dv_execs_found(struct dv_container *c, const struct dv_msg *state)
+{
+    struct dv_field f;
+    struct dv_msg group;
+    struct dv_error err = { 0 };
+    size_t pos = 0;
+
+    while (dv_msg_next(state, &pos, &f))
+        if (f.tag == DV_ST_EXEC && dv_field_group(&f, &group, &err) == 0)
+            found_one(c, &group);
+}
+
 static int put_request(struct dv_container *c, struct dv_exec *e, const struct dv_attach *a,
                        struct dv_msg_writer *w, struct dv_error *err)
 {
@@ -225,6 +290,7 @@ static int put_request(struct dv_container *c, struct dv_exec *e, const struct d
         dv_process_encode(w, DV_ST_PROCESS, &process);
         dv_msg_str(w, DV_ST_EXEC_ID, e->id);
         dv_msg_u64(w, DV_ST_OPEN_STDIN, e->config.attach_stdin && a);
+        put_note(w, &e->config);
         if (a) {
             dv_msg_u64(w, DV_ST_ATTACH_FLAGS, a->flags);
             dv_msg_bytes(w, DV_ST_DETACH_KEYS, n_keys ? e->config.key_bytes : default_keys,

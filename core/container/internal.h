@@ -178,6 +178,9 @@ void dv_pending_close(struct dv_container *c);                       /* under c-
 
 /* ---- exec.c ---- */
 void dv_exec_exited(struct dv_container *c, const char *exec_id, int64_t exit_code);
+/* Those of a shim that an earlier davitd started, from its answer to STATE; under c->lock or before
+ * anybody else knows C. */
+void dv_execs_found(struct dv_container *c, const struct dv_msg *state);
 void dv_execs_ended(struct dv_container *c); /* under c->lock: the container is gone */
 void dv_execs_free(struct dv_container *c);  /* with its last reference */
 

@@ -118,8 +118,10 @@ struct found {
     uint64_t started_ns, start_time;
 };
 
-static void ask_state(struct dv_containers *cs, const char *id, struct found *f)
+static void ask_state(struct dv_container *c, struct found *f)
 {
+    struct dv_containers *cs = c->cs;
+    const char *id = c->id;
     struct dv_error err = { 0 };
     dv_autoclose int dir = dv_shim_open_run_dir(cs, id, false, &err);
     dv_autopacket answer = { 0 };
@@ -141,6 +143,7 @@ static void ask_state(struct dv_containers *cs, const char *id, struct found *f)
         f->pid = dv_msg_get_i64(&answer.msg, DV_ST_PID, 0);
         f->started_ns = dv_msg_get_u64(&answer.msg, DV_ST_STARTED_NS, 0);
         f->start_time = dv_msg_get_u64(&answer.msg, DV_ST_START_TIME, 0);
+        dv_execs_found(c, &answer.msg);
     } else {
         dv_log_debug(NULL, "container %s: ask its shim: %s", id, err.msg);
         dv_close(fd);
@@ -244,7 +247,7 @@ static void settle_start(struct dv_container *c)
     struct dv_exit exit;
     struct found f;
 
-    ask_state(c->cs, c->id, &f);
+    ask_state(c, &f);
     if (f.fd >= 0 && f.state >= 2) {
         lease_again(c, DV_LEASE_RUN);
         adopt(c, &f);
@@ -291,7 +294,7 @@ static void find_again(struct dv_container *c, const char *row_boot_id, bool sta
     if (c->status == DV_RUNNING || c->status == DV_PAUSED) {
         lease_again(c, DV_LEASE_RUN); /* an end that is found is settled as one that is told */
         if (same_boot)
-            ask_state(c->cs, c->id, &f);
+            ask_state(c, &f);
         if (f.fd >= 0)
             adopt(c, &f);
         else

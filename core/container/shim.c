@@ -162,6 +162,12 @@ int dv_shim_read_answer(int fd, struct dv_packet *answer, int64_t *exit_code,
 {
     int r = dv_sock_recv(fd, answer, err);
 
+    /* Events before the answer are about what the answer contains, or the connection ends behind
+     * them. */
+    while (r > 0 && answer->msg.kind != DV_SHIM_REPLY && answer->msg.kind != DV_SHIM_ERROR) {
+        dv_packet_done(answer);
+        r = dv_sock_recv(fd, answer, err);
+    }
     /* ECONNRESET: it ended before it read all that it was sent. */
     if (r == 0 || (r < 0 && err->sys_errno == ECONNRESET))
         return dv_fail(err, DV_E_UNAVAILABLE, "davit-shim ended before it answered");

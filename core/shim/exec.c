@@ -6,6 +6,7 @@
 #include "core/runtime/spec_msg.h"
 #include "core/shim/client.h"
 #include "core/shim/control.h"
+#include "core/shim/ended.h"
 #include "core/shim/life.h"
 #include "core/shim/protocol.h"
 #include "core/shim/session.h"
@@ -121,6 +122,9 @@ static int start(struct exec *e, struct dv_error *err)
     if (r < 0)
         return r;
     e->session->stdin_once = true;
+    r = dv_note_keep(e->session, e->ask, err);
+    if (r < 0)
+        return r;
     r = run(e, err);
     if (r == 0 && e->client_fd >= 0)
         r = dv_client_add(e->session, dv_take_fd(e->client_fd), e->ask, err);

@@ -10,6 +10,7 @@
 #include "core/base/loop.h"
 #include "core/base/time.h"
 #include "core/shim/control.h"
+#include "core/shim/ended.h"
 #include "core/shim/exit_record.h"
 #include "core/shim/logfile.h"
 #include "core/shim/procs.h"
@@ -68,6 +69,7 @@ void dv_life_done(struct dv_life *life)
     while (life->sessions)
         dv_session_free(life->sessions);
     release_container(life);
+    dv_ended_free(life);
     dv_control_close(life);
     dv_control_reap(life);
     dv_timer_cancel(dv_take(life->scratch_timer));

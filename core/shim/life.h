@@ -8,6 +8,7 @@
 #include "core/runtime/runtime.h"
 
 struct dv_conn;
+struct dv_ended;
 struct dv_logfile;
 struct dv_loop;
 struct dv_msg_writer;
@@ -50,6 +51,7 @@ struct dv_life {
 
     struct dv_session *sessions;       /* MAIN and the execs */
     struct dv_session *main;           /* the init's */
+    struct dv_ended *ended;            /* execs that ended, newest first */
     struct dv_output *strays;          /* held open by processes that outlived an exec */
     struct dv_logfile *log;            /* NULL: none */
 

@@ -21,11 +21,13 @@ enum dv_shim_kind {
     DV_SHIM_SIGNAL,         /* SIGNAL to the init (or to exec EXEC_ID); ALL = 1: every process */
     DV_SHIM_EXEC,           /* PROCESS, EXEC_ID, OPEN_STDIN; fds: 0 or 1 client, described by
                              * ATTACH_FLAGS, DETACH_KEYS, EARLY (streams nobody asked for: /dev/null).
-                             * REPLY with PID after the exec succeeded; ERROR as for START, and the
+                             * NOTE is kept for STATE. REPLY with PID after the exec succeeded; ERROR as for START, and the
                              * client reads the failure in its stream, as Docker's clients expect */
     DV_SHIM_RESIZE,         /* ROWS, COLS, optional EXEC_ID */
     DV_SHIM_ATTACH,         /* one client descriptor, ATTACH_FLAGS, DETACH_KEYS, optional EXEC_ID */
-    DV_SHIM_STATE,          /* REPLY: PROTOCOL PID STATE STARTED_NS START_TIME, each EXEC group */
+    DV_SHIM_STATE,          /* REPLY: PROTOCOL PID STATE STARTED_NS START_TIME, each EXEC group:
+                             * those that run and the last that ended, newest first. All events before
+                             * this answer are contained in it */
     DV_SHIM_LEND,           /* WHAT = LEND_*; REPLY with one descriptor */
     DV_SHIM_CLOSE_STDIN,    /* optional EXEC_ID */
 
@@ -65,7 +67,7 @@ enum dv_shim_tag {
     DV_ST_START_TIME,       /* field 22 of /proc/PID/stat of the init: with PID it is unique */
     DV_ST_WARNING,          /* repeated */
     DV_ST_PROTOCOL,
-    DV_ST_EXEC,             /* group of EXEC_ID, PID */
+    DV_ST_EXEC,             /* group of EXEC_ID, NOTE, and PID or (ended) EXIT_CODE */
     /* of CREATE: where stdio goes */
     DV_ST_OPEN_STDIN,       /* 1: a pipe for stdin; 0: /dev/null */
     DV_ST_STDIN_ONCE,       /* close it when the first attached client's stdin ends */
@@ -91,6 +93,8 @@ enum dv_shim_tag {
     DV_ST_FD_NS,            /* repeated, in order: what dv_spec_ns.fd_index and dv_spec_mount.tree count */
     DV_ST_EARLY,            /* bytes, in CLIENT, ATTACH and EXEC: what was read past the request; given
                              * to stdin before what the client's socket gives */
+    DV_ST_NOTE,             /* bytes of davitd's own about an exec, for the davitd after it; left out
+                             * of STATE where that grows too long */
 };
 
 enum {

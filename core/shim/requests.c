@@ -9,6 +9,7 @@
 #include "core/base/str.h"
 #include "core/shim/client.h"
 #include "core/shim/control.h"
+#include "core/shim/ended.h"
 #include "core/shim/life.h"
 #include "core/shim/procs.h"
 #include "core/shim/protocol.h"
@@ -154,14 +155,7 @@ int dv_on_state(struct dv_life *life, struct dv_packet *p, struct dv_answer *ans
     dv_msg_i64(w, DV_ST_PID, life->init.pid);
     dv_msg_u64(w, DV_ST_STARTED_NS, life->main->started_ns);
     dv_msg_u64(w, DV_ST_START_TIME, life->start_time);
-    for (const struct dv_session *s = life->sessions; s; s = s->next)
-        if (s->exec_id && s->phase < DV_SESSION_LINGERING) {
-            size_t mark = dv_msg_open(w, DV_ST_EXEC);
-
-            dv_msg_str(w, DV_ST_EXEC_ID, s->exec_id);
-            dv_msg_i64(w, DV_ST_PID, s->pid);
-            dv_msg_close(w, mark);
-        }
+    dv_execs_list(life, w);
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "core/base/time.h"
 #include "core/shim/client.h"
 #include "core/shim/control.h"
+#include "core/shim/ended.h"
 #include "core/shim/life.h"
 #include "core/shim/procs.h"
 #include "core/shim/protocol.h"
@@ -127,6 +128,7 @@ void dv_session_free(struct dv_session *session)
     dv_close(session->pidfd);
     dv_close(session->pty_master);
     free(session->exec_id);
+    dv_buf_done(&session->note);
     free(session);
 }
 
@@ -341,10 +343,12 @@ static void announce_exec(struct dv_session *session)
 static void announce(struct dv_session *session)
 {
     dv_timer_cancel(dv_take(session->timer));
-    if (session->exec_id)
+    if (session->exec_id) {
+        dv_ended_add(session);
         announce_exec(session);
-    else
+    } else {
         dv_life_announce(session->life);
+    }
     for (size_t i = 0; i < N(session->outputs); i++)
         if (session->exec_id)
             dv_output_abandon(dv_take(session->outputs[i]));

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/base/buf.h"
 #include "core/base/error.h"
 #include "core/shim/output.h"
 #include "core/shim/stdin.h"
@@ -27,6 +28,7 @@ struct dv_session {
     struct dv_life *life;
     enum dv_session_phase phase;
     char *exec_id;                      /* NULL: the init's */
+    struct dv_buf note;                 /* an exec's, see DV_ST_NOTE */
     pid_t pid;
     int pidfd;
     struct dv_watch *pid_watch;

@@ -729,6 +729,12 @@ static void lists_and_signals_execs(void **state)
                          i ? DV_SHIM_REPLY : DV_SHIM_ERROR);
     }
     expect_exec_exit(t, "e1", 128 + SIGTERM);
+    /* A davitd that comes now learns of it nevertheless. */
+    assert_int_equal(player_ask_plain(&t->p, DV_SHIM_STATE, &answer), DV_SHIM_REPLY);
+    assert_true(dv_msg_find(&answer.msg, DV_ST_EXEC, &f));
+    assert_int_equal(dv_field_group(&f, &group, &err), 0);
+    assert_string_equal(dv_msg_get_str(&group, DV_ST_EXEC_ID, ""), "e1");
+    assert_int_equal(dv_msg_get_i64(&group, DV_ST_EXIT_CODE, -1), 128 + SIGTERM);
 }
 
 /* Its processes would be dead with a pid namespace; here one is not, and is given up. */
