@@ -8,7 +8,7 @@ build_packages=(
     libssl-dev libzstd-dev zlib1g-dev libcmocka-dev musl-tools busybox-static
 )
 test_packages=(
-    bats curl jq python3 socat iproute2 nftables procps xz-utils zstd bzip2 debootstrap
+    bats curl jq python3 python3-pyte socat iproute2 nftables procps xz-utils zstd bzip2 debootstrap
     clang libclang-rt-14-dev g++ qemu-system-x86 kmod cpio strace util-linux systemd
     skopeo umoci
 )
