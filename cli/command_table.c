@@ -39,6 +39,10 @@ static const struct dv_cli_option container_prune_options[] = {
     FILTER(0),
     BOOL("force", 'f', "Do not ask"),
 };
+static const struct dv_cli_option doctor_options[] = {
+    STR("config", 0, "Configuration of the daemon (default /etc/davit/davit.ini)"),
+    DOCUMENT_FORMAT_ONLY,
+};
 static const struct dv_cli_option events_options[] = {
     FILTER('f'),
     DOCUMENT_FORMAT_ONLY,
@@ -301,6 +305,8 @@ const struct dv_cli_command dv_cli_commands[] = {
       .run = dv_cmd_wait, .help = "Wait until containers stop, then print their exit codes" },
     { .paths = "image history, history", .args = "[OPTIONS] IMAGE", .min_args = 1, .max_args = 1,
       .run = dv_cmd_history, OPTIONS(history_options), .help = "Show the steps that made an image" },
+    { .paths = "doctor", .args = "[OPTIONS]", .run = dv_cmd_doctor, OPTIONS(doctor_options),
+      .help = "Say what keeps davit from working here, what it means and what to do" },
     { .paths = "image import, import", .args = "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
       .min_args = 1, .max_args = 2, .run = dv_cmd_import, OPTIONS(import_options),
       .help = "Make an image of a root file system's archive" },

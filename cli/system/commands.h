@@ -5,6 +5,7 @@
 
 int dv_cmd_container_prune(struct dv_cli_call *call);
 int dv_cmd_df(struct dv_cli_call *call);
+int dv_cmd_doctor(struct dv_cli_call *call);
 int dv_cmd_events(struct dv_cli_call *call);
 int dv_cmd_image_prune(struct dv_cli_call *call);
 int dv_cmd_info(struct dv_cli_call *call);
