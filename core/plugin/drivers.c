@@ -100,21 +100,20 @@ void dv_drivers_set_host(struct dv_drivers *ds, const struct dv_host_config *hos
 }
 
 /* False: something of it may still run. */
-static bool entry_done(struct entry *e, int state_fd)
+static bool entry_done(struct entry *e, const struct dv_guard *guard)
 {
     struct dv_calls_info calls;
 
     if (e->job) {
         /* We end in good order, so it did not kill us. */
-        dv_verdict_unmark(state_fd, dv_kind_name(e->kind), e->name);
+        dv_verdict_unmark(guard->state_fd, dv_kind_name(e->kind), e->name);
         if (!dv_guard_job_done(e->job))
             return false;
     }
     if (e->driver) {
         dv_calls_info(e->driver->calls, &calls);
-        if (calls.stuck)
+        if (calls.stuck || !dv_guard_close(guard, e->driver))
             return false;
-        dv_driver_close(e->driver);
     }
     free(e->name);
     free(e->wanted_path);
@@ -133,7 +132,7 @@ void dv_drivers_free(struct dv_drivers *ds)
         return;
     /* Last started, first stopped. */
     for (size_t i = ds->n; i-- > 0;)
-        all_done = entry_done(&ds->entries[i], ds->guard.state_fd) && all_done;
+        all_done = entry_done(&ds->entries[i], &ds->guard) && all_done;
     dv_close(ds->guard.state_fd);
     if (!all_done) {
         left_behind = ds; /* what is stuck may yet use it; the process ends soon */
@@ -218,7 +217,7 @@ static struct entry *entry_new(struct dv_drivers *ds, const struct dv_plugin_fil
                          .sha256 = dv_strdup(file->sha256) };
     if (!e->name || (file->path && !e->wanted_path) || (file->sha256 && !e->sha256) ||
         dv_options_copy(options, &e->options) < 0) {
-        (void)entry_done(e, -1);
+        (void)entry_done(e, &ds->guard);
         return NULL;
     }
     return e;

@@ -268,3 +268,30 @@ int dv_guard_open(const struct dv_guard *guard, const struct dv_plugin_file *fil
         r = probe(&s, report->path, ret, err);
     return r < 0 ? r : start(&s, options, host, report, ret, err);
 }
+
+/* ---- the end ---- */
+
+static void *run_close(void *driver)
+{
+    dv_driver_close(driver);
+    return NULL;
+}
+
+bool dv_guard_close(const struct dv_guard *guard, struct dv_driver *driver)
+{
+    uint64_t until = dv_mono_ns() + guard->init_ns;
+    struct timespec t = { (time_t)(until / 1000000000), (long)(until % 1000000000) };
+    dv_autofree char *name = dv_strdup(driver->name);
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, run_close, driver) != 0) {
+        dv_driver_close(driver);
+        return true;
+    }
+    if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &t) == 0)
+        return true;
+    pthread_detach(thread);
+    dv_log_error(NULL, "driver '%s' has not come back from its stop for %llu s: it is left behind",
+                 name ? name : "?", (unsigned long long)(guard->init_ns / 1000000000));
+    return false;
+}

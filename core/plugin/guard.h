@@ -25,5 +25,8 @@ DV_CHECK int dv_guard_open(const struct dv_guard *guard, const struct dv_plugin_
                            const struct dv_kvs *options, const struct dv_host_config *host,
                            struct dv_open_report *report, struct dv_guarded *ret,
                            struct dv_error *err);
+/* stop(), fini(); false, said in the log: it did not come back in the time of a start, and may yet use
+ * what it was given. */
+bool dv_guard_close(const struct dv_guard *guard, struct dv_driver *driver);
 /* Release a job that came back after all; false: it has not. NULL is true. */
 bool dv_guard_job_done(struct dv_guard_job *job);

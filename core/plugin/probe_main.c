@@ -30,15 +30,15 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void)
 }
 #endif
 
-/* Nothing of what root may do is needed to load a library; and no core file of what goes wrong. */
+/* Nothing of what root may do is needed to load a library; and no core file of what goes wrong: a limit
+ * of 1 is what the kernel takes as "none" for a core_pattern with a pipe as well. */
 static void give_up_privileges(void)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     const struct __user_cap_data_struct none[2] = { 0 };
-    const struct rlimit no_core = { 0, 0 };
+    const struct rlimit no_core = { 1, 1 };
 
     setrlimit(RLIMIT_CORE, &no_core);
-    prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)syscall(SYS_capset, &header, none);

@@ -217,6 +217,10 @@ static void fini(void *self)
 {
     struct dv_kvs *copy = self;
 
+#ifdef ZOO_HANGING_FINI
+    hang();
+#endif
+
     for (size_t i = 0; i < copy->n; i++) {
         free((char *)copy->items[i].key);
         free((char *)copy->items[i].value);

@@ -38,6 +38,20 @@ static void install(const char *source, const char *name)
     copy_plugin(from, to, NULL, NULL);
 }
 
+/* As if a probe had found it good, however long that takes on a busy machine. */
+static void found_good(const char *name)
+{
+    const struct dv_verdict verdict = { .state = DV_VERDICT_GOOD, .initialised = true };
+    dv_autofree char *file = dv_format("storage/%s.so", name);
+    dv_autoclose int state_fd = openat(dir_fd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char identity[DV_IDENTITY_BYTES];
+    struct stat st;
+
+    assert_int_equal(fstatat(dir_fd, file, &st, 0), 0);
+    dv_verdict_identity(&st, identity);
+    dv_verdict_write(state_fd, "storage", name, identity, &verdict);
+}
+
 /* Load it and see what became of it. */
 static void add(struct dv_drivers *ds, const char *name, struct dv_driver_info *ret)
 {
@@ -222,9 +236,8 @@ static void a_hang_in_init_ends_the_wait(void **state)
     NEEDS_ROOT();
     install("hang-init", "hang-init");
     install("good", "good");
-    ds = open_drivers(probe, 0);
-    add(ds, "good", &info); /* probed with time enough */
-    dv_drivers_free(ds);
+    found_good("hang-init");
+    found_good("good");
     ds = open_drivers(probe, 2 * SECOND);
     add(ds, "hang-init", &info);
     if (info.state != DV_DRIVER_STUCK)
@@ -239,6 +252,22 @@ static void a_hang_in_init_ends_the_wait(void **state)
     dv_drivers_free(ds);
     /* We ended in good order, so it did not kill us. */
     assert_int_equal(faccessat(dir_fd, "state/storage.hang-init.starting", F_OK, 0), -1);
+}
+
+/* Nor does a hang at the end keep the daemon from ending. */
+static void a_hang_in_fini_is_left_behind(void **state)
+{
+    struct dv_drivers *ds;
+    struct dv_driver_info info;
+
+    (void)state;
+    NEEDS_ROOT();
+    install("hang-fini", "hang-fini");
+    found_good("hang-fini");
+    ds = open_drivers(probe, SECOND);
+    add(ds, "hang-fini", &info);
+    assert_int_equal(info.state, DV_DRIVER_ACTIVE);
+    dv_drivers_free(ds);
 }
 
 static void leaks_are_named(void **state)
@@ -300,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_death_in_init_is_remembered),
         cmocka_unit_test(retry_takes_it_out_of_quarantine),
         cmocka_unit_test(a_hang_in_init_ends_the_wait),
+        cmocka_unit_test(a_hang_in_fini_is_left_behind),
         cmocka_unit_test(leaks_are_named),
         cmocka_unit_test(results_outside_the_call_are_refused),
     };
