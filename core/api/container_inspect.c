@@ -47,10 +47,11 @@ static const char *mac_shown(const struct dv_endpoint_view *e, const struct dv_e
 
 /* An endpoint keeps its address while the container is down; Docker shows it only while it is up.
  */
-static json_object *endpoint_json(const struct dv_endpoint_view *e, bool up,
-                                  const struct dv_container_view *view)
+static json_object *endpoint_json(const struct dv_endpoint_view *e,
+                                  const struct dv_container_view *view, unsigned version)
 {
     const struct dv_endpoint_wish *wish = wish_of(view, e->network_name);
+    bool up = dv_status_is_up(view->status);
     json_object *obj = json_object_new_object();
     dv_autostrv names = { 0 };
     char short_id[13];
@@ -63,8 +64,9 @@ static json_object *endpoint_json(const struct dv_endpoint_view *e, bool up,
     dv_put(obj, "Aliases", wish && wish->aliases.n ? dv_json_strings(&wish->aliases) : NULL);
     dv_put_str(obj, "MacAddress", mac_shown(e, wish, view->status));
     dv_put(obj, "DriverOpts", NULL);
-    dv_put_int(obj, "GwPriority", 0);
-    dv_put_str(obj, "NetworkID", e->network_id);
+    if (version >= 48)
+        dv_put_int(obj, "GwPriority", 0);
+    dv_put_str(obj, "NetworkID", up || view->started_ns ? e->network_id : "");
     dv_put_str(obj, "EndpointID", up ? e->id : "");
     dv_put_str(obj, "Gateway", up ? e->gateway : "");
     dv_put_str(obj, "IPAddress", up ? e->ip : "");
@@ -72,20 +74,39 @@ static json_object *endpoint_json(const struct dv_endpoint_view *e, bool up,
     dv_put_str(obj, "IPv6Gateway", up ? e->gateway6 : "");
     dv_put_str(obj, "GlobalIPv6Address", up ? e->ipv6 : "");
     dv_put_int(obj, "GlobalIPv6PrefixLen", up ? e->prefix_len6 : 0);
-    dv_put(obj, "DNSNames", dv_streq(e->network_name, "bridge") ? NULL : dv_json_strings(&names));
+    if (version >= 44)
+        dv_put(obj, "DNSNames",
+               dv_streq(e->network_name, "bridge") ? NULL : dv_json_strings(&names));
     return obj;
 }
 
-json_object *dv_networks_json(struct dv_engine *engine, const struct dv_container_view *view)
+/* On "host" and "none" there is no endpoint; Docker shows one without an address. */
+static void put_shared(struct dv_engine *engine, const struct dv_container_view *view,
+                       unsigned version, json_object *map)
+{
+    const char *mode = view->config ? view->config->network_mode : NULL;
+    struct dv_endpoint_view none = { .id = "" };
+    struct dv_net_view net;
+    struct dv_error ignored = { 0 };
+
+    if (dv_empty(mode) || (!dv_streq(mode, "host") && !dv_streq(mode, "none")) ||
+        dv_net_find(engine->net, mode, &net, &ignored) < 0)
+        return;
+    memcpy(none.network_id, net.id, sizeof(none.network_id));
+    dv_put(map, mode, endpoint_json(&none, view, version));
+}
+
+json_object *dv_networks_json(struct dv_engine *engine, const struct dv_container_view *view,
+                              unsigned version)
 {
     json_object *map = json_object_new_object();
     struct dv_endpoint_view *list = NULL;
     size_t n = dv_endpoint_list(engine->net, view->id, &list);
 
     for (size_t i = 0; i < n; i++)
-        dv_put(map, list[i].network_name,
-               endpoint_json(&list[i], dv_status_is_up(view->status), view));
+        dv_put(map, list[i].network_name, endpoint_json(&list[i], view, version));
     free(list);
+    put_shared(engine, view, version, map);
     return map;
 }
 
@@ -172,25 +193,30 @@ static json_object *config_json(struct dv_container_view *v)
     return config;
 }
 
-static json_object *host_config_json(struct dv_container_view *v, struct dv_engine *engine)
+static json_object *host_config_json(struct dv_container_view *v, struct dv_engine *engine,
+                                     unsigned version)
 {
+    static const char *const kernel_limits[] = { "KernelMemory", "KernelMemoryTCP" };
     json_object *host = dv_take(v->host_config_json), *value = NULL;
 
     if (host && json_object_object_get_ex(host, "CgroupnsMode", &value) &&
         json_object_get_string_len(value) == 0)
         dv_put_str(host, "CgroupnsMode",
                    dv_cgroups_mode(engine->cgroups) == DV_CGROUP_V2 ? "private" : "host");
+    for (size_t i = 0; host && version < 42 && i < N(kernel_limits); i++)
+        if (!json_object_object_get_ex(host, kernel_limits[i], NULL))
+            dv_put_int(host, kernel_limits[i], 0);
     return host;
 }
 
 /* Fields of the default network's endpoint at the top, for clients from before networks. */
 static json_object *network_settings_json(struct dv_engine *engine,
-                                          const struct dv_container_view *v)
+                                          const struct dv_container_view *v, unsigned version)
 {
     static const char *const copied[] = { "EndpointID", "Gateway", "GlobalIPv6Address",
                                           "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen",
                                           "IPv6Gateway", "MacAddress" };
-    json_object *obj = json_object_new_object(), *networks = dv_networks_json(engine, v);
+    json_object *obj = json_object_new_object(), *networks = dv_networks_json(engine, v, version);
     json_object *bridge = NULL, *value = NULL;
 
     dv_put_str(obj, "Bridge", "");
@@ -217,7 +243,15 @@ static json_object *network_settings_json(struct dv_engine *engine,
     return obj;
 }
 
-static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *engine, bool sizes)
+/* Docker makes a container's files at its first start. */
+static void put_path(json_object *obj, const char *key, const char *path,
+                     const struct dv_container_view *v)
+{
+    dv_put_str(obj, key, v->started_ns ? path : "");
+}
+
+static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *engine,
+                                 unsigned version, bool sizes)
 {
     json_object *obj = json_object_new_object();
     dv_autofree char *name = dv_format("/%s", v->name);
@@ -228,10 +262,10 @@ static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *
     dv_put(obj, "Args", dv_json_strings(&v->args));
     dv_put(obj, "State", state_json(v));
     dv_put_str(obj, "Image", v->image_id);
-    dv_put_str(obj, "ResolvConfPath", v->resolv_conf_path);
-    dv_put_str(obj, "HostnamePath", v->hostname_path);
-    dv_put_str(obj, "HostsPath", v->hosts_path);
-    dv_put_str(obj, "LogPath", v->log_path);
+    put_path(obj, "ResolvConfPath", v->resolv_conf_path, v);
+    put_path(obj, "HostnamePath", v->hostname_path, v);
+    put_path(obj, "HostsPath", v->hosts_path, v);
+    put_path(obj, "LogPath", v->log_path, v);
     dv_put_str(obj, "Name", name);
     dv_put_int(obj, "RestartCount", v->restart_count);
     dv_put_str(obj, "Driver", v->storage_driver);
@@ -241,12 +275,12 @@ static json_object *inspect_json(struct dv_container_view *v, struct dv_engine *
     dv_put_str(obj, "AppArmorProfile", "");
     dv_put(obj, "ExecIDs", dv_json_strings_or_null(&v->exec_ids));
     dv_put(obj, "Mounts", dv_mounts_json(v)); /* looks at HostConfig, so before it is given away */
-    dv_put(obj, "HostConfig", host_config_json(v, engine));
+    dv_put(obj, "HostConfig", host_config_json(v, engine, version));
     dv_put(obj, "GraphDriver", driver_json(v, engine));
     if (sizes)
         dv_put_sizes(obj, engine, v, /* always */ true);
     dv_put(obj, "Config", config_json(v));
-    dv_put(obj, "NetworkSettings", network_settings_json(engine, v));
+    dv_put(obj, "NetworkSettings", network_settings_json(engine, v, version));
     return obj;
 }
 
@@ -259,6 +293,7 @@ int dv_api_container_inspect(struct dv_request *req, struct dv_error *err)
     if (r == 0)
         r = dv_container_look_whole(c, &view, err);
     if (r == 0)
-        dv_reply_json(req, 200, inspect_json(&view, req->engine, dv_query_bool(req, "size", false)));
+        dv_reply_json(req, 200, inspect_json(&view, req->engine, req->version,
+                                             dv_query_bool(req, "size", false)));
     return r;
 }

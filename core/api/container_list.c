@@ -133,6 +133,18 @@ static int check_exited(const struct dv_filters *f, struct dv_error *err)
     return 0;
 }
 
+/* "80", "80/udp", "8000-8010". */
+static int check_ports(const struct dv_filters *f, const char *key, struct dv_error *err)
+{
+    const struct dv_strv *asked = dv_filters_get(f, key);
+
+    for (size_t i = 0; asked && i < asked->n; i++)
+        if (!dv_is_port(asked->items[i]))
+            return dv_fail(err, DV_E_INVALID, "error while looking up for %s %s: invalid port", key,
+                           asked->items[i]);
+    return 0;
+}
+
 static int prepare(struct listing *l, struct dv_request *req, struct dv_error *err)
 {
     static const char *const statuses[] = { "created", "restarting", "running", "removing",
@@ -149,6 +161,10 @@ static int prepare(struct listing *l, struct dv_request *req, struct dv_error *e
         r = check_words(f, "health", healths, err);
     if (r == 0)
         r = check_exited(f, err);
+    if (r == 0)
+        r = check_ports(f, "publish", err);
+    if (r == 0)
+        r = check_ports(f, "expose", err);
     if (r == 0 && dv_filter_bool(f, "is-task", &ignored, err) < 0)
         r = -err->code;
     if (r == 0)
@@ -322,7 +338,7 @@ json_object *dv_container_summary_json(struct dv_engine *engine, const struct dv
         dv_put(host, "Annotations",
                dv_json_map(&v->config->annotations.keys, &v->config->annotations.values));
     dv_put(obj, "HostConfig", host);
-    dv_put(net, "Networks", dv_networks_json(engine, v));
+    dv_put(net, "Networks", dv_networks_json(engine, v, version));
     dv_put(obj, "NetworkSettings", net);
     dv_put(obj, "Mounts", dv_mounts_json(v));
     return obj;

@@ -126,13 +126,15 @@ int dv_api_container_kill(struct dv_request *req, struct dv_error *err)
     int signal = 0;
     int r = dv_signal_of(dv_query(req, "signal"), &signal, err);
 
-    if (r == 0)
-        r = dv_request_container(req, &c, err);
+    if (r < 0)
+        return r;
+    r = dv_request_container(req, &c, err);
     if (r == 0)
         r = dv_container_kill(c, signal ? signal : SIGKILL, err);
-    if (r == 0)
-        dv_reply_empty(req, 204);
-    return r;
+    if (r < 0)
+        return dv_wrap(err, "cannot kill container: %s", req->params[0]);
+    dv_reply_empty(req, 204);
+    return 0;
 }
 
 static int set_paused(struct dv_request *req, bool pause, struct dv_error *err)

@@ -22,7 +22,8 @@ DV_CHECK int dv_request_container(struct dv_request *req, struct dv_container **
                                   struct dv_error *err);
 bool dv_status_is_up(enum dv_status status);                /* has processes */
 /* NetworkSettings.Networks: by network name. */
-json_object *dv_networks_json(struct dv_engine *engine, const struct dv_container_view *view);
+json_object *dv_networks_json(struct dv_engine *engine, const struct dv_container_view *view,
+                              unsigned version);
 /* Mounts of inspect and lists. */
 json_object *dv_mounts_json(const struct dv_container_view *view);
 /* INVALID unless it is a signal's name or number; 0 for NULL or "". */

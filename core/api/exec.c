@@ -37,6 +37,9 @@ static int create(struct dv_request *req, struct exec_body *body, char id[65],
         return dv_fail(err, DV_E_INVALID, "No exec command specified");
     r = dv_detach_keys(body->c.detach_keys ? body->c.detach_keys : "", body->c.key_bytes,
                        &body->c.n_key_bytes, err);
+    if (r < 0) /* Docker's other word for them, here */
+        return dv_fail(err, DV_E_INVALID, "Invalid escape keys (%s) provided",
+                       body->c.detach_keys);
     if (r == 0 && req->version >= 42)
         r = dv_json_size(body->console_size, "ConsoleSize", &body->c.rows, &body->c.cols, err);
     if (r == 0 && !dv_empty(body->c.working_dir) && *body->c.working_dir != '/')

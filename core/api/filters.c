@@ -229,7 +229,7 @@ int dv_filter_bool(const struct dv_filters *f, const char *key, bool *ret, struc
     if (!wanted)
         return 0;
     if (wanted->n != 1 || dv_parse_bool(wanted->items[0], ret) < 0)
-        return dv_fail(err, DV_E_INVALID, "invalid filter '%s=%s'", key, wanted->items[0]);
+        return dv_fail(err, DV_E_INVALID, "invalid filter '%s=[%s]'", key, wanted->items[0]);
     return 1;
 }
 

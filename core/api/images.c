@@ -88,15 +88,27 @@ static bool fits(const char *pattern, const char *tag)
            (repo && fnmatch(pattern, repo, FNM_PATHNAME) == 0);
 }
 
-static bool has_reference(const struct listing *l, const struct dv_image *image)
+/* Of IMAGE's names those that were asked for; false: none is left, though some were asked for. */
+static bool keep_references(const struct listing *l, struct dv_image *image)
 {
     const struct dv_strv *asked = dv_filters_get(&l->filters, "reference");
+    struct dv_strv *tags = &image->repo_tags;
+    size_t kept = 0;
 
-    for (size_t i = 0; asked && i < asked->n; i++)
-        for (size_t k = 0; k < image->repo_tags.n; k++)
-            if (fits(asked->items[i], image->repo_tags.items[k]))
-                return true;
-    return !asked;
+    if (!asked)
+        return true;
+    for (size_t k = 0; k < tags->n; k++) {
+        bool hit = false;
+
+        for (size_t i = 0; i < asked->n && !hit; i++)
+            hit = fits(asked->items[i], tags->items[k]);
+        if (hit)
+            tags->items[kept++] = tags->items[k];
+        else
+            free(tags->items[k]);
+    }
+    tags->n = kept;
+    return kept > 0;
 }
 
 static bool passes(const struct listing *l, const struct dv_image *image)
@@ -106,7 +118,7 @@ static bool passes(const struct listing *l, const struct dv_image *image)
     return (!l->has_dangling || l->dangling == dangling) &&
            (!l->before_ns || image->created_ns < l->before_ns) &&
            (!l->since_ns || image->created_ns > l->since_ns) &&
-           image->created_ns < l->until_ns && has_reference(l, image) &&
+           image->created_ns < l->until_ns &&
            dv_filter_labels(&l->filters, &image->label_keys, &image->label_values);
 }
 
@@ -162,7 +174,7 @@ static int list_json(struct listing *l, struct dv_request *req, json_object *rep
     for (size_t i = 0; i < n && r == 0; i++) {
         uint64_t shared = 0;
 
-        if (!passes(l, images[i]))
+        if (!passes(l, images[i]) || !keep_references(l, images[i]))
             continue;
         if (ask_shared)
             r = dv_image_shared_size(req->engine->images, images[i]->id, &shared, err);
@@ -249,6 +261,7 @@ static json_object *inspect_json(const struct dv_image *image, struct dv_engine 
 {
     json_object *obj = json_object_new_object(), *rootfs = json_object_new_object();
     json_object *metadata = json_object_new_object();
+    static const struct dv_image nothing = { .user = (char *)"", .working_dir = (char *)"" };
 
     dv_put_str(obj, "Id", image->id);
     dv_put(obj, "RepoTags", dv_json_strings(&image->repo_tags));
@@ -258,7 +271,7 @@ static json_object *inspect_json(const struct dv_image *image, struct dv_engine 
     dv_put_time(obj, "Created", image->created_ns);
     if (version < 45) {
         dv_put_str(obj, "Container", "");
-        dv_put(obj, "ContainerConfig", config_json(image, version));
+        dv_put(obj, "ContainerConfig", config_json(&nothing, version)); /* of a commit, which this is not */
     }
     dv_put_str(obj, "DockerVersion", image->docker_version);
     dv_put_str(obj, "Author", image->author);

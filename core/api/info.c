@@ -16,6 +16,7 @@
 #include "core/container/container.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
+#include "core/network/network.h"
 #include "core/plugin/drivers.h"
 #include "core/runtime/cgroup.h"
 
@@ -116,7 +117,8 @@ static void put_plugins(json_object *obj, struct dv_engine *engine)
 
         dv_drivers_info(engine->drivers, i, &info);
         if (info.kind == DV_KIND_NETWORK && info.state == DV_DRIVER_ACTIVE)
-            json_object_array_add(networks, json_object_new_string(info.name));
+            json_object_array_add(networks,
+                                  json_object_new_string(dv_net_shown_driver(info.name)));
     }
     json_object_array_add(logs, json_object_new_string("json-file"));
     json_object_array_add(logs, json_object_new_string("none"));
@@ -150,11 +152,12 @@ static void put_limits(json_object *obj, const struct dv_cgroups *cg)
 static json_object *registry_json(unsigned version)
 {
     json_object *registry = dv_json_text_or_null(
-        "{\"InsecureRegistryCIDRs\":[],\"IndexConfigs\":{},\"Mirrors\":[]}");
+        "{\"InsecureRegistryCIDRs\":[\"127.0.0.0/8\"],\"Mirrors\":[],\"IndexConfigs\":{"
+        "\"docker.io\":{\"Name\":\"docker.io\",\"Mirrors\":[],\"Secure\":true,\"Official\":true}}}");
 
     if (version < 47) {
-        dv_put(registry, "AllowNondistributableArtifactsCIDRs", NULL);
-        dv_put(registry, "AllowNondistributableArtifactsHostnames", NULL);
+        dv_put(registry, "AllowNondistributableArtifactsCIDRs", json_object_new_array());
+        dv_put(registry, "AllowNondistributableArtifactsHostnames", json_object_new_array());
     }
     return registry;
 }
@@ -163,9 +166,11 @@ static void put_firewall(json_object *obj, struct dv_engine *engine, unsigned ve
 {
     json_object *firewall, *details;
 
-    if (version < 50) { /* always false since Docker 28.1 */
-        dv_put_bool(obj, "BridgeNfIptables", false);
-        dv_put_bool(obj, "BridgeNfIp6tables", false);
+    if (version < 50) { /* Docker 28.1 shows them no more */
+        dv_put_bool(obj, "BridgeNfIptables",
+                    reads_one("/proc/sys/net/bridge/bridge-nf-call-iptables"));
+        dv_put_bool(obj, "BridgeNfIp6tables",
+                    reads_one("/proc/sys/net/bridge/bridge-nf-call-ip6tables"));
     }
     if (version < 49)
         return;
@@ -259,6 +264,10 @@ static json_object *warnings_json(struct dv_engine *engine)
                              info.name, info.complaint);
         if (text)
             json_object_array_add(list, json_object_new_string(text));
+    }
+    if (list && json_object_array_length(list) == 0) {
+        json_object_put(list);
+        list = NULL; /* null, as Go has it */
     }
     return list;
 }

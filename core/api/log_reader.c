@@ -283,7 +283,7 @@ static int put_details(json_object *attrs, struct dv_buf *out, struct dv_error *
     int r = 0;
 
     if (!json_object_is_type(attrs, json_type_object))
-        return 0;
+        return dv_buf_put(out, " ", 1, err); /* Docker's, too, where there is nothing to tell */
     json_object_object_foreach(attrs, key, ignored)
     {
         (void)ignored;

@@ -30,7 +30,27 @@ static json_object *ipam_json(const struct dv_net_view *v)
     return ipam;
 }
 
-static json_object *network_json(const struct dv_net_view *v, json_object *take_containers)
+/* What dockerd shows of the default bridge, and tools read: true of davit's, too. */
+static json_object *options_json(const struct dv_net_view *v, const struct dv_engine *engine)
+{
+    static const char *const pairs[][2] = {
+        { "com.docker.network.bridge.default_bridge", "true" },
+        { "com.docker.network.bridge.enable_icc", "true" },
+        { "com.docker.network.bridge.enable_ip_masquerade", "true" },
+        { "com.docker.network.bridge.host_binding_ipv4", "0.0.0.0" },
+        { "com.docker.network.driver.mtu", "1500" },
+    };
+    json_object *options = json_object_new_object();
+
+    for (size_t i = 0; v->is_default && i < N(pairs); i++)
+        dv_put_str(options, pairs[i][0], pairs[i][1]);
+    if (v->is_default)
+        dv_put_str(options, "com.docker.network.bridge.name", engine->config.bridge_name);
+    return options;
+}
+
+static json_object *network_json(const struct dv_net_view *v, const struct dv_request *req,
+                                 json_object *take_containers)
 {
     json_object *obj = json_object_new_object(), *from = json_object_new_object();
 
@@ -39,8 +59,9 @@ static json_object *network_json(const struct dv_net_view *v, json_object *take_
     dv_put_str(obj, "Id", v->id);
     dv_put_time(obj, "Created", v->created_ns);
     dv_put_str(obj, "Scope", v->scope);
-    dv_put_str(obj, "Driver", v->driver);
-    dv_put_bool(obj, "EnableIPv4", true);
+    dv_put_str(obj, "Driver", dv_net_shown_driver(v->driver));
+    if (req->version >= 48)
+        dv_put_bool(obj, "EnableIPv4", true);
     dv_put_bool(obj, "EnableIPv6", false);
     dv_put(obj, "IPAM", ipam_json(v));
     dv_put_bool(obj, "Internal", v->internal);
@@ -49,7 +70,7 @@ static json_object *network_json(const struct dv_net_view *v, json_object *take_
     dv_put(obj, "ConfigFrom", from);
     dv_put_bool(obj, "ConfigOnly", false);
     dv_put(obj, "Containers", take_containers);
-    dv_put(obj, "Options", json_object_new_object());
+    dv_put(obj, "Options", options_json(v, req->engine));
     dv_put(obj, "Labels", json_object_new_object());
     return obj;
 }
@@ -64,11 +85,21 @@ static bool passes(const struct dv_filters *f, const struct dv_net_view *v, int 
 {
     static const struct dv_strv no_labels = { 0 };
 
-    return dv_filter_exact(f, "driver", v->driver) && dv_filter_prefix(f, "id", v->id) &&
+    return dv_filter_exact(f, "driver", dv_net_shown_driver(v->driver)) && dv_filter_prefix(f, "id", v->id) &&
            dv_filter_name(f, "name", v->name) && dv_filter_exact(f, "scope", v->scope) &&
            dv_filter_exact(f, "type", is_builtin(v) ? "builtin" : "custom") &&
            dv_filter_labels(f, &no_labels, &no_labels) &&
            (dangling < 0 || dangling == (v->n_endpoints == 0 && !is_builtin(v)));
+}
+
+static int check_type(const struct dv_filters *f, struct dv_error *err)
+{
+    const struct dv_strv *types = dv_filters_get(f, "type");
+
+    for (size_t i = 0; types && i < types->n; i++)
+        if (!dv_streq(types->items[i], "builtin") && !dv_streq(types->items[i], "custom"))
+            return dv_fail(err, DV_E_INVALID, "invalid filter: 'type'='%s'", types->items[i]);
+    return 0;
 }
 
 int dv_api_network_list(struct dv_request *req, struct dv_error *err)
@@ -81,6 +112,8 @@ int dv_api_network_list(struct dv_request *req, struct dv_error *err)
     int r = dv_filters_parse(dv_query(req, "filters"), filter_keys, &f, err);
 
     if (r == 0)
+        r = check_type(&f, err);
+    if (r == 0)
         r = dv_filter_bool(&f, "dangling", &dangling, err);
     if (r < 0)
         return r;
@@ -88,7 +121,7 @@ int dv_api_network_list(struct dv_request *req, struct dv_error *err)
     reply = json_object_new_array();
     for (size_t i = 0; i < n; i++)
         if (passes(&f, &list[i], r > 0 ? dangling : -1))
-            json_object_array_add(reply, network_json(&list[i], json_object_new_object()));
+            json_object_array_add(reply, network_json(&list[i], req, json_object_new_object()));
     free(list);
     dv_reply_json(req, 200, reply);
     return 0;
@@ -146,6 +179,6 @@ int dv_api_network_inspect(struct dv_request *req, struct dv_error *err)
     if (r == 0 && !dv_empty(scope) && !dv_streq(scope, view.scope))
         r = dv_fail(err, DV_E_NOT_FOUND, "network %s not found", req->params[0]);
     if (r == 0)
-        dv_reply_json(req, 200, network_json(&view, containers_json(req->engine, view.id)));
+        dv_reply_json(req, 200, network_json(&view, req, containers_json(req->engine, view.id)));
     return r;
 }

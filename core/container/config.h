@@ -104,6 +104,8 @@ struct dv_container_config {
 void dv_container_config_free(struct dv_container_config *config);
 DV_DEFINE_AUTO(dv_container_config, dv_container_config_free);
 
+/* "80", "80/tcp", "8000-8010/udp". */
+bool dv_is_port(const char *text);
 /* BODY: the request's document, or what dv_container_config_save made. WARNINGS: what this host or
  * Docker's rules turn into a warning. INVALID / UNSUPPORTED name the field. */
 DV_CHECK int dv_container_config_parse(json_object *body, struct dv_strv *warnings,

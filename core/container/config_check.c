@@ -87,8 +87,7 @@ static int check_macs(const struct dv_container_config *c, struct dv_strv *warni
     return 0;
 }
 
-/* "80", "80/tcp", "8000-8010/udp". */
-static bool is_port(const char *text)
+bool dv_is_port(const char *text)
 {
     unsigned first = 0, last = 0;
     int n = 0;
@@ -111,7 +110,7 @@ static int check_ports(const struct dv_container_config *c, struct dv_strv *warn
 {
     (void)warnings;
     for (size_t i = 0; i < c->exposed_ports.n; i++)
-        if (!is_port(c->exposed_ports.items[i]))
+        if (!dv_is_port(c->exposed_ports.items[i]))
             return dv_fail(err, DV_E_INVALID, "invalid port specification: \"%s\"",
                            c->exposed_ports.items[i]);
     if (c->publish_all_ports)

@@ -7,18 +7,12 @@
 #include "core/daemon/engine.h"
 #include "core/network/network.h"
 
-/* Docker's name of the driver that gives no network. */
-static const char *driver_name(const char *driver)
-{
-    return dv_streq(driver, "none") ? "null" : driver;
-}
-
 static void tell(struct dv_container *c, const char *action, const char *network_id,
                  const char *name, const char *driver)
 {
     dv_events_emit(c->cs->engine->events, "network", action, network_id,
                    (const char *const[]){ "container", c->id, "name", name, "type",
-                                          driver_name(driver), NULL });
+                                          dv_net_shown_driver(driver), NULL });
 }
 
 /* On "host" and "none" there is no endpoint, and Docker tells of them all the same. */

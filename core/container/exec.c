@@ -75,7 +75,7 @@ static int not_running(struct dv_container *c, struct dv_error *err)
 {
     if (c->status == DV_PAUSED)
         return dv_fail(err, DV_E_CONFLICT,
-                       "Container %s is paused, unpause the container before exec", c->id);
+                       "Container %s is paused, unpause the container before exec", c->name);
     if (c->status == DV_RESTARTING)
         return dv_fail(err, DV_E_CONFLICT,
                        "Container %s is restarting, wait until the container is running", c->id);
@@ -84,14 +84,36 @@ static int not_running(struct dv_container *c, struct dv_error *err)
     return 0;
 }
 
+/* "exec_start: sh -c true": the command is part of the action, and a space follows where it stands
+ * alone, as Docker joins them. */
+static void emit_command(struct dv_container *c, const char *what, const struct dv_strv *cmd,
+                         const char *exec_id)
+{
+    dv_autofree char *action = dv_format("%s: %s%s", what, cmd->n ? cmd->items[0] : "",
+                                         cmd->n > 1 ? "" : " ");
+
+    for (size_t i = 1; action && i < cmd->n; i++) {
+        char *longer = dv_format("%s %s", action, cmd->items[i]);
+
+        free(action);
+        action = longer;
+    }
+    if (action)
+        dv_container_emit(c, action, (const char *const[]){ "execID", exec_id, NULL });
+}
+
 int dv_exec_create(struct dv_container *c, struct dv_exec_config *config, char ret_id[65],
                    struct dv_error *err)
 {
     struct dv_exec *e = calloc(1, sizeof(*e));
+    dv_autostrv cmd = { 0 };
     int r;
 
-    if (!e)
+    /* A copy to tell of: the exec itself may be gone by then. */
+    if (!e || dv_strv_copy(&cmd, &config->cmd) < 0) {
+        free(e);
         return dv_fail(err, DV_E_NO_MEMORY, "create an exec in container %s", c->id);
+    }
     dv_id_new(e->id);
     dv_lock_take(&c->lock);
     r = not_running(c, err);
@@ -107,7 +129,7 @@ int dv_exec_create(struct dv_container *c, struct dv_exec_config *config, char r
     if (r < 0)
         free(e);
     else
-        dv_container_emit(c, "exec_create", (const char *const[]){ "execID", ret_id, NULL });
+        emit_command(c, "exec_create", &cmd, ret_id);
     return r;
 }
 
@@ -325,20 +347,6 @@ static struct dv_exec *claim(struct dv_container *c, const char *id, uint16_t ro
     return e;
 }
 
-static void emit_start(struct dv_container *c, struct dv_exec *e)
-{
-    dv_autofree char *action = NULL, *line = NULL;
-
-    for (size_t i = 0; i < e->config.cmd.n; i++) {
-        char *longer = dv_format("%s%s%s", line ? line : "", i ? " " : "", e->config.cmd.items[i]);
-
-        free(line);
-        line = longer;
-    }
-    action = dv_format("exec_start: %s", line ? line : "");
-    if (action)
-        dv_container_emit(c, action, (const char *const[]){ "execID", e->id, NULL });
-}
 
 static int start_in(struct dv_container *c, const char *exec_id, struct dv_attach *a,
                     uint16_t rows, uint16_t cols, struct dv_error *err)
@@ -351,7 +359,7 @@ static int start_in(struct dv_container *c, const char *exec_id, struct dv_attac
 
     if (!e)
         return -err->code;
-    emit_start(c, e); /* before its end can be told */
+    emit_command(c, "exec_start", &e->config.cmd, e->id); /* before its end can be told */
     dv_msg_begin(&w, DV_SHIM_EXEC, 0, DV_MAX_MSG_BYTES);
     r = put_request(c, e, a, &w, err);
     if (r == 0)

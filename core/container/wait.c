@@ -29,7 +29,8 @@ static void fire(struct dv_waiter *w)
     const struct dv_container *c = w->c;
 
     w->exit_code = c->exit_code;
-    w->error = dv_empty(c->error) ? NULL : dv_strdup(c->error);
+    /* Once removed, what its last start met is nobody's error. */
+    w->error = c->removed || dv_empty(c->error) ? NULL : dv_strdup(c->error);
     dv_loop_post(w->cs->engine->loop, deliver, w);
 }
 

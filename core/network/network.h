@@ -48,6 +48,8 @@ struct dv_net_view {
 DV_CHECK int dv_net_find(struct dv_net *net, const char *name, struct dv_net_view *ret,
                          struct dv_error *err);
 size_t dv_net_list(struct dv_net *net, struct dv_net_view **ret); /* caller frees */
+/* The name under which Docker's clients know DRIVER: "null" is what gives no network. */
+const char *dv_net_shown_driver(const char *driver);
 
 /* A ready network namespace for a container: from the pool, else made on the spot. LO is up. */
 struct dv_sandbox {

@@ -266,6 +266,11 @@ size_t dv_net_list(struct dv_net *net, struct dv_net_view **ret)
     return list ? n : 0;
 }
 
+const char *dv_net_shown_driver(const char *driver)
+{
+    return dv_streq(driver, "none") ? "null" : driver;
+}
+
 /* ---- drivers ---- */
 
 int dv_network_driver(struct dv_net *net, const struct dv_network *nw, struct dv_driver **ret,

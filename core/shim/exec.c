@@ -103,9 +103,12 @@ static void tell_client(struct exec *e, const struct dv_error *err)
 
     if (e->client_fd < 0)
         return;
-    snprintf(text, sizeof(text),
-             "OCI runtime exec failed: exec failed: unable to start container process: %s: "
-             "unknown\r\n", err->msg);
+    if (dv_starts(err->msg, "unable to find ")) /* with Docker the daemon looks for the user itself */
+        snprintf(text, sizeof(text), "%s\r\n", err->msg);
+    else
+        snprintf(text, sizeof(text),
+                 "OCI runtime exec failed: exec failed: unable to start container process: %s: "
+                 "unknown\r\n", err->msg);
     dv_client_refuse(dv_take_fd(e->client_fd), e->flags, text);
 }
 

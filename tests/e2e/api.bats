@@ -100,10 +100,11 @@ $1"; }
 }
 
 @test "objects that are not there are 404 by Docker's words" {
-    for what in "GET json" "GET logs?stdout=1" "POST start" "POST stop" "POST kill" "POST restart" "POST wait" \
+    for what in "GET json" "GET logs?stdout=1" "POST start" "POST stop" "POST restart" "POST wait" \
         "POST attach?stdout=1" "POST pause" "POST unpause" "POST rename?name=x" "POST resize?h=1&w=1"; do
         answers_with 404 '^No such container: none$' ${what% *} "/containers/none/${what#* }"
     done
+    answers_with 404 '^cannot kill container: none: No such container: none$' POST /containers/none/kill
     answers_with 404 '^No such container: none$' DELETE /containers/none
     answers_with 404 '^No such container: none$' POST /containers/none/exec '{"Cmd":["true"]}'
     answers_with 404 '^No such exec instance: none$' GET /exec/none/json

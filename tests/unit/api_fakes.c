@@ -475,6 +475,10 @@ int dv_net_find(struct dv_net *net, const char *name, struct dv_net_view *ret,
     (void)ret;
     return dv_fail(err, DV_E_NOT_FOUND, "network %s not found", name);
 }
+const char *dv_net_shown_driver(const char *driver)
+{
+    return driver;
+}
 size_t dv_net_list(struct dv_net *net, struct dv_net_view **ret)
 {
     (void)net;
