@@ -95,9 +95,11 @@ static int read_name(struct description *d, const struct dv_field *f, struct dv_
     if (d->n_names == DV_MAX_IMAGE_NAMES)
         return dv_fail(err, DV_E_INVALID, "image has more than %d names", DV_MAX_IMAGE_NAMES);
     r = dv_field_str(f, &text, err);
-    r = r < 0 ? r : dv_ref_parse(text, ref, err);
+    if (r < 0) /* it has no end */
+        return dv_wrap(err, "image name");
+    r = dv_ref_parse(text, ref, err);
     if (r < 0)
-        return dv_wrap(err, "image name '%.200s'", (const char *)f->data);
+        return dv_wrap(err, "image name '%.200s'", text);
     d->n_names++;
     if (ref->digest)
         return dv_fail(err, DV_E_INVALID, "image name '%.200s' has a digest", text);
