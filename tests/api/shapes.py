@@ -55,7 +55,7 @@ NULL = {
     "EndpointSettings.IPAMConfig": "", "EndpointSettings.Links": "", "EndpointSettings.Aliases": "",
     "EndpointSettings.DriverOpts": "", "EndpointSettings.DNSNames": "the default network has none",
     "NetworkSettings.SecondaryIPAddresses": "", "NetworkSettings.SecondaryIPv6Addresses": "",
-    "ContainerConfig.Entrypoint": "", "ContainerConfig.OnBuild": "",
+    "ContainerConfig.Entrypoint": "", "ContainerConfig.OnBuild": "", "ContainerConfig.Volumes": "",
     "ContainerInspectResponse.ExecIDs": "",
     "ImageSummary.Labels": "of an image without labels",
     "RES POST /images/prune 200.ImagesDeleted": "",
