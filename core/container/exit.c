@@ -175,8 +175,9 @@ static void job_free(struct exit_job *job)
 }
 
 /* The layer is free: whoever waits to start, remove or read it may. */
-static void finish(struct exit_job *job)
+static void finish(void *arg)
 {
+    struct exit_job *job = arg;
     struct dv_container *c = job->c;
 
     release_layer(job);
@@ -189,8 +190,9 @@ static void finish(struct exit_job *job)
 }
 
 /* Nobody can start it again, so nobody waits for its shim. */
-static void remove_now(struct exit_job *job)
+static void remove_now(void *arg)
 {
+    struct exit_job *job = arg;
     struct dv_container *c = job->c;
     struct dv_error err = { 0 };
 
@@ -209,7 +211,7 @@ static void end(struct exit_job *job)
     struct dv_container *c = job->c;
 
     if (job->remove) {
-        remove_now(job);
+        dv_jobs_add(c->cs->releases, remove_now, job);
     } else if (job->owns && job->releasing) {
         dv_lock_take(&c->lock);
         c->ended = job;
@@ -252,7 +254,7 @@ static void settle_released(void *arg)
     job = dv_take(c->ended);
     dv_lock_drop(&c->lock);
     if (job)
-        finish(job);
+        dv_jobs_add(c->cs->releases, finish, job);
     dv_container_unref(c);
 }
 

@@ -85,6 +85,7 @@ struct dv_containers {
     struct dv_engine *engine;        /* immutable; outlives us */
     int dirs_fd, run_fd;             /* <root>/containers, <run>/containers */
     struct dv_jobs *settle;          /* exits, in order */
+    struct dv_jobs *releases;        /* unmounting, --rm: their time is not another exit's */
     struct dv_jobs *janitor;         /* slow removal */
     struct dv_jobs *restarts;        /* starts that a policy asks for */
     struct dv_restart_wait *restart_waits; /* loop thread */

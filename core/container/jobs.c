@@ -1,4 +1,4 @@
-/* jobs.c - one background thread with a queue of jobs, run in order. */
+/* jobs.c - background threads with a queue of jobs. */
 #include "core/container/jobs.h"
 
 #include <pthread.h>
@@ -18,7 +18,8 @@ struct job {
     void *arg;
 };
 struct dv_jobs {
-    pthread_t thread;
+    pthread_t threads[DV_JOBS_MAX_THREADS];
+    size_t n_threads;         /* of THREADS: those that run */
     struct dv_lock lock;      /* rank 40; protects the rest */
     pthread_cond_t wake;
     struct job *first, **last;
@@ -69,11 +70,31 @@ static void *run(void *arg)
     return NULL;
 }
 
-int dv_jobs_new(const char *name, struct dv_jobs **ret, struct dv_error *err)
+static int start_threads(struct dv_jobs *jobs, const char *name, size_t n)
 {
-    struct dv_jobs *jobs = calloc(1, sizeof(*jobs));
     pthread_attr_t attr;
     sigset_t all, old;
+    int r = 0;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, JOB_STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = pthread_create(&jobs->threads[i], &attr, run, jobs);
+        if (r)
+            break;
+        pthread_setname_np(jobs->threads[i], name);
+        jobs->n_threads++;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    return r;
+}
+
+int dv_jobs_new(const char *name, size_t n_threads, struct dv_jobs **ret, struct dv_error *err)
+{
+    struct dv_jobs *jobs = calloc(1, sizeof(*jobs));
     int r;
 
     if (!jobs)
@@ -81,21 +102,12 @@ int dv_jobs_new(const char *name, struct dv_jobs **ret, struct dv_error *err)
     dv_lock_init(&jobs->lock, DV_RANK_QUEUE);
     dv_cond_init(&jobs->wake);
     jobs->last = &jobs->first;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, JOB_STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    r = pthread_create(&jobs->thread, &attr, run, jobs);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
-    if (r) {
-        dv_lock_done(&jobs->lock);
-        free(jobs);
+    r = start_threads(jobs, name, n_threads);
+    if (jobs->n_threads == 0) { /* fewer do as well */
+        dv_jobs_free(jobs);
         errno = r;
         return dv_fail_errno(err, DV_E_INTERNAL, "start thread %s", name);
     }
-    pthread_setname_np(jobs->thread, name);
     *ret = jobs;
     return 0;
 }
@@ -106,9 +118,10 @@ void dv_jobs_free(struct dv_jobs *jobs)
         return;
     dv_lock_take(&jobs->lock);
     jobs->stop = true;
-    pthread_cond_signal(&jobs->wake);
+    pthread_cond_broadcast(&jobs->wake);
     dv_lock_drop(&jobs->lock);
-    pthread_join(jobs->thread, NULL);
+    for (size_t i = 0; i < jobs->n_threads; i++)
+        pthread_join(jobs->threads[i], NULL);
     pthread_cond_destroy(&jobs->wake);
     dv_lock_done(&jobs->lock);
     free(jobs);

@@ -99,9 +99,11 @@ static int open_places(struct dv_containers *cs, struct dv_error *err)
     if (r == 0)
         r = dv_follow_open(cs, err);
     if (r == 0)
-        r = dv_jobs_new("davit-settle", &cs->settle, err);
+        r = dv_jobs_new("davit-settle", 1, &cs->settle, err);
     if (r == 0)
-        r = dv_jobs_new("davit-janitor", &cs->janitor, err);
+        r = dv_jobs_new("davit-release", DV_JOBS_MAX_THREADS, &cs->releases, err);
+    if (r == 0)
+        r = dv_jobs_new("davit-janitor", 1, &cs->janitor, err);
     if (r == 0)
         dv_jobs_at_rest(cs->janitor, give_memory_back);
     if (r == 0)
@@ -531,6 +533,7 @@ void dv_containers_close(struct dv_containers *cs)
     dv_restarts_close(cs);
     dv_shims_leave(cs);
     dv_jobs_free(cs->settle);
+    dv_jobs_free(cs->releases);
     dv_jobs_free(cs->janitor);
     drain_loop(cs);
     dv_follow_close(cs);

@@ -165,7 +165,7 @@ void dv_restart_schedule(struct dv_container *c, uint64_t turn)
 
 int dv_restarts_open(struct dv_containers *cs, struct dv_error *err)
 {
-    return dv_jobs_new("davit-restart", &cs->restarts, err);
+    return dv_jobs_new("davit-restart", 1, &cs->restarts, err);
 }
 
 void dv_restarts_close(struct dv_containers *cs)

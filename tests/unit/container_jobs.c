@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
@@ -51,7 +52,7 @@ static void runs_all_in_order_before_it_ends(void **state)
     struct dv_error err = { 0 };
 
     (void)state;
-    assert_int_equal(dv_jobs_new("test", &run.jobs, &err), 0);
+    assert_int_equal(dv_jobs_new("test", 1, &run.jobs, &err), 0);
     for (int i = 0; i < JOBS; i++)
         add(&run, i);
     dv_jobs_free(run.jobs);
@@ -73,11 +74,41 @@ static void a_job_adds_jobs(void **state)
     struct dv_error err = { 0 };
 
     (void)state;
-    assert_int_equal(dv_jobs_new("test", &run.jobs, &err), 0);
+    assert_int_equal(dv_jobs_new("test", 1, &run.jobs, &err), 0);
     dv_jobs_add(run.jobs, add_from_inside, &run);
     dv_jobs_free(run.jobs);
     assert_int_equal(run.next, 2);
     dv_jobs_free(NULL);
+}
+
+struct meeting {
+    pthread_barrier_t barrier;
+    atomic_int met;
+};
+
+static void meet(void *arg)
+{
+    struct meeting *meeting = arg;
+
+    pthread_barrier_wait(&meeting->barrier);
+    atomic_fetch_add(&meeting->met, 1);
+}
+
+/* Each waits for the other one: with a single thread this never ended. */
+static void several_threads_run_jobs_at_once(void **state)
+{
+    struct meeting meeting = { .met = 0 };
+    struct dv_jobs *jobs = NULL;
+    struct dv_error err = { 0 };
+
+    (void)state;
+    pthread_barrier_init(&meeting.barrier, NULL, DV_JOBS_MAX_THREADS);
+    assert_int_equal(dv_jobs_new("test", DV_JOBS_MAX_THREADS, &jobs, &err), 0);
+    for (int i = 0; i < DV_JOBS_MAX_THREADS; i++)
+        dv_jobs_add(jobs, meet, &meeting);
+    dv_jobs_free(jobs);
+    assert_int_equal(meeting.met, DV_JOBS_MAX_THREADS);
+    pthread_barrier_destroy(&meeting.barrier);
 }
 
 static atomic_int rests;
@@ -94,7 +125,7 @@ static void rests_once_after_work(void **state)
     struct timespec tick = { .tv_nsec = 10000000 };
 
     (void)state;
-    assert_int_equal(dv_jobs_new("test", &run.jobs, &err), 0);
+    assert_int_equal(dv_jobs_new("test", 1, &run.jobs, &err), 0);
     dv_jobs_at_rest(run.jobs, rest);
     add(&run, 0);
     for (int i = 0; i < 3000 && !rests; i++)
@@ -109,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_all_in_order_before_it_ends),
         cmocka_unit_test(a_job_adds_jobs),
+        cmocka_unit_test(several_threads_run_jobs_at_once),
         cmocka_unit_test(rests_once_after_work),
     };
 
