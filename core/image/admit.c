@@ -15,7 +15,7 @@ struct layer {
 struct description {
     char *data;                      /* what all strings point into */
     struct dv_msg msg;
-    const char *id, *manifest;
+    const char *id, *manifest, *source; /* SOURCE: "" for none */
     char *config;                    /* the normalised document */
     struct dv_image_config parsed;
     struct layer *layers;
@@ -122,7 +122,9 @@ static int read_description(struct description *d, int fd, struct dv_error *err)
         return r;
     d->id = dv_msg_get_str(&d->msg, DV_WD_ID, "");
     d->manifest = dv_msg_get_str(&d->msg, DV_WD_MANIFEST, "");
-    if (!dv_is_digest(d->id) || !dv_is_digest(d->manifest))
+    d->source = dv_msg_get_str(&d->msg, DV_WD_SOURCE, "");
+    if (!dv_is_digest(d->id) || !dv_is_digest(d->manifest) ||
+        (*d->source && !dv_is_digest(d->source)))
         return fail_bad(err, "no digests");
     while (r == 0 && dv_msg_next(&d->msg, &pos, &f)) {
         if (f.tag == DV_WD_LAYER)
@@ -148,6 +150,9 @@ static int check_held(const struct dv_image_job *job, const struct description *
     snprintf(key, sizeof(key), "blob:%s", d->manifest);
     if (!dv_strv_has(&job->held, key))
         return fail_bad(err, "its manifest was not stored");
+    snprintf(key, sizeof(key), "blob:%s", d->source);
+    if (*d->source && !dv_strv_has(&job->held, key))
+        return fail_bad(err, "its source's manifest was not stored");
     for (i = 0; i < d->n_layers; i++) {
         snprintf(key, sizeof(key), "blob:%s", d->layers[i].digest);
         if (!dv_strv_has(&job->held, key) || !dv_strv_has(&job->held, d->layers[i].chain))
@@ -210,17 +215,21 @@ static int put_image(struct dv_images *images, const struct description *d, bool
              c->variant ? c->variant : "");
     r = dv_db_exec(images->db, err,
                    "INSERT OR IGNORE INTO images (id, config_json, created_ns, size_bytes,"
-                   " manifest_digest, platform, loaded_ns) VALUES (?, ?, ?, ?, ?, ?, ?)", "ssiissi",
-                   d->id, d->config, (int64_t)created, (int64_t)d->size_bytes, d->manifest,
-                   platform, (int64_t)dv_now_ns());
+                   " manifest_digest, platform, loaded_ns, source_manifest)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "ssiissis", d->id, d->config,
+                   (int64_t)created, (int64_t)d->size_bytes, d->manifest, platform,
+                   (int64_t)dv_now_ns(), d->source);
     if (r < 0)
         return r;
     *ret_new = dv_db_changes(images->db) > 0;
     if (!*ret_new)
         return 0;
     r = put_blob(images, d->id, "application/vnd.oci.image.config.v1+json", err);
-    return r < 0 ? r : put_blob(images, d->manifest, "application/vnd.oci.image.manifest.v1+json",
-                                err);
+    r = r < 0 ? r : put_blob(images, d->manifest, "application/vnd.oci.image.manifest.v1+json",
+                             err);
+    if (r < 0 || !*d->source)
+        return r;
+    return put_blob(images, d->source, "application/vnd.docker.distribution.manifest.v2+json", err);
 }
 
 /* Whose name it was before; "" if nobody's or its own. */

@@ -104,7 +104,8 @@ static void collect_layers(struct dv_images *images, struct dv_collected *remove
 
 #define BLOB_IS_UNUSED                                                                             \
     " NOT EXISTS (SELECT 1 FROM images WHERE id = digest)"                                         \
-    " AND NOT EXISTS (SELECT 1 FROM images WHERE manifest_digest = digest)"                        \
+    " AND NOT EXISTS (SELECT 1 FROM images WHERE manifest_digest = digest"                         \
+    " OR source_manifest = digest)"                                                                \
     " AND NOT EXISTS (SELECT 1 FROM image_layers WHERE blob_digest = digest)"
 
 static int remove_blob(struct dv_images *images, const char *digest, struct dv_error *err)

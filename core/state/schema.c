@@ -77,8 +77,14 @@ static const char version_2[] =
     " PRIMARY KEY (volume, container_id)) WITHOUT ROWID;"
     "CREATE INDEX volume_uses_container ON volume_uses (container_id);";
 
+/* Version 3: the blob of a manifest that came in another form than the OCI's, which the image keeps; ''
+ * for none. An older davit would take the blob for unused. */
+static const char version_3[] =
+    "ALTER TABLE images ADD COLUMN source_manifest TEXT NOT NULL DEFAULT '';";
+
 const struct dv_migration dv_migrations[] = {
     { 1, 1, version_1 },
     { 2, 2, version_2 },
+    { 3, 3, version_3 },
 };
 const size_t dv_n_migrations = N(dv_migrations);

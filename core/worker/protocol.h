@@ -73,6 +73,8 @@ enum dv_worker_doc_tag {
     DV_WD_NAME,          /* str, repeated: reference as the source writes it */
     DV_WD_LAYER,         /* group, repeated, base first: */
     DV_WD_SIZE,          /* u64: bytes of all layers, unpacked */
+    DV_WD_SOURCE,        /* str: digest of the Docker schema 2 manifest that MANIFEST was derived from;
+                          * absent: none */
 };
 /* Document of job save: the archive's entries in their order. */
 enum dv_worker_save_tag {

@@ -7,6 +7,7 @@
 #include "core/worker/protocol.h"
 
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 
 /* OCI image-spec, descriptor.md. */
@@ -51,15 +52,15 @@ static bool same_parts(const struct manifest *m, const struct dv_image_report *r
     return true;
 }
 
-/* Whether index.json may list the manifest that came: an OCI one over exactly the stored blobs. */
-static bool given_is_usable(const struct dv_image_report *report)
+/* Whether the manifest that came is one of TYPE over exactly the stored blobs. */
+static bool given_is(const struct dv_image_report *report, const char *type)
 {
     dv_autojson json_object *doc = NULL;
     struct dv_error ignored = { 0 };
     struct manifest m = { 0 };
     bool ok;
 
-    if (!report->given || !report->given_type || !dv_streq(report->given_type, OCI_MANIFEST))
+    if (!report->given || !report->given_type || !dv_streq(report->given_type, type))
         return false;
     ok = dv_json_parse(report->given, report->given_len, &doc, &ignored) == 0 &&
          dv_json_decode(doc, manifest_fields, N(manifest_fields), &m, &ignored) == 0 &&
@@ -98,7 +99,7 @@ static int put_manifest(struct dv_wire *wire, const struct dv_image_report *repo
     dv_autofree char *text = NULL;
     int r;
 
-    if (given_is_usable(report)) {
+    if (given_is(report, OCI_MANIFEST)) {
         *ret_bytes = report->given_len;
         return dv_blob_put(wire, report->given, report->given_len, OCI_MANIFEST, digest, err);
     }
@@ -108,6 +109,17 @@ static int put_manifest(struct dv_wire *wire, const struct dv_image_report *repo
     *ret_bytes = strlen(text);
     r = dv_blob_put(wire, text, strlen(text), OCI_MANIFEST, digest, err);
     return r;
+}
+
+/* Readers of a layout refuse schema 2, so index.json lists an OCI manifest derived from it; but it is
+ * what its registry knows the image by. SOURCE: "" where there is none. */
+static int put_source(struct dv_wire *wire, const struct dv_image_report *report,
+                      char source[DV_DIGEST_BYTES], struct dv_error *err)
+{
+    source[0] = '\0';
+    if (!given_is(report, DOCKER_MANIFEST))
+        return 0;
+    return dv_blob_put(wire, report->given, report->given_len, DOCKER_MANIFEST, source, err);
 }
 
 static void put_layers(struct dv_msg_writer *w, const struct dv_image_report *report)
@@ -131,7 +143,7 @@ int dv_report_image(struct dv_wire *wire, const struct dv_image_report *report,
                     struct dv_error *err)
 {
     dv_autofree char *config = dv_image_config_text(report->config);
-    char manifest[DV_DIGEST_BYTES];
+    char manifest[DV_DIGEST_BYTES], source[DV_DIGEST_BYTES];
     struct dv_msg_writer w;
     uint64_t manifest_bytes = 0;
     size_t i;
@@ -140,6 +152,7 @@ int dv_report_image(struct dv_wire *wire, const struct dv_image_report *report,
     if (!config)
         return dv_fail(err, DV_E_NO_MEMORY, "out of memory for an image config");
     r = put_manifest(wire, report, manifest, &manifest_bytes, err);
+    r = r < 0 ? r : put_source(wire, report, source, err);
     if (r < 0)
         return r;
     dv_msg_begin(&w, DV_W_IMAGE, 0, DV_WORKER_DOC_BYTES);
@@ -147,6 +160,8 @@ int dv_report_image(struct dv_wire *wire, const struct dv_image_report *report,
     dv_msg_bytes(&w, DV_WD_CONFIG, config, strlen(config));
     dv_msg_str(&w, DV_WD_MANIFEST, manifest);
     dv_msg_u64(&w, DV_WD_MANIFEST_SIZE, manifest_bytes);
+    if (source[0])
+        dv_msg_str(&w, DV_WD_SOURCE, source);
     for (i = 0; i < report->n_names; i++)
         dv_msg_str(&w, DV_WD_NAME, report->names[i]);
     put_layers(&w, report);

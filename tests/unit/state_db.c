@@ -268,7 +268,8 @@ static void constraints_are_conflicts(void **state)
     assert_int_equal(dv_db_exec(f->db, &f->err, insert, "ss", "a:1", "none"), -DV_E_CONFLICT);
     assert_non_null(strstr(f->err.msg, "FOREIGN KEY"));
     assert_int_equal(dv_db_exec(f->db, &f->err,
-                                "INSERT INTO images VALUES ('i', '', 0, 0, '', '', 0)", ""), 0);
+                                "INSERT INTO images VALUES ('i', '', 0, 0, '', '', 0, '')", ""),
+                     0);
     assert_int_equal(dv_db_exec(f->db, &f->err, insert, "ss", "a:1", "i"), 0);
     assert_int_equal(dv_db_exec(f->db, &f->err, insert, "ss", "a:1", "i"), -DV_E_CONFLICT);
     assert_non_null(strstr(f->err.msg, f->path));
