@@ -57,6 +57,7 @@ static const struct key keys[] = {
     { "network", "nft_table", KEY_STR, AT(engine.nft_table), NULL },
     { "registry", "drivers", KEY_STR, AT(registry_drivers), "archive" },
     { "storage", "driver", KEY_STR, AT(engine.storage_driver), "overlay" },
+    { "storage", "drop_blobs", KEY_BOOL, AT(engine.drop_blobs), "false" },
 };
 
 static int set_list(struct dv_strv *list, const char *value)

@@ -275,6 +275,7 @@ static int open_images(struct dv_engine *engine, struct dv_error *err)
         .root_fd = engine->root_fd, .db = engine->db, .drivers = engine->drivers,
         .storage_driver = engine->storage_driver, .worker_path = worker,
         .plugin_dir = engine->config.plugin_dir, .event = on_image_event, .event_arg = engine,
+        .drop_blobs = engine->config.drop_blobs,
     };
     int r;
 

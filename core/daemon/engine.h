@@ -29,6 +29,7 @@ struct dv_engine_config {
     char *bridge_name, *default_pool, *nft_table, *cgroup_parent;
     int64_t driver_timeout_s;                        /* of a driver's call */
     bool favordynmods;
+    bool drop_blobs;                                 /* of layers that are unpacked */
     int64_t log_max_bytes, log_max_files, netns_pool, max_connections;
 };
 struct dv_engine {

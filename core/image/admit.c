@@ -174,7 +174,21 @@ static int put_blob(struct dv_images *images, const char *digest, const char *me
                                   " VALUES (?, ?, ?)", "sis", digest, (int64_t)size, media_type);
 }
 
-static int put_layer(struct dv_image_job *job, const struct description *d, size_t i, bool is_new,
+/* The blob that layer I of the image came in. One that is to be dropped gets no row: it goes with the
+ * job, as everything does that no row names. */
+static int put_layer_blob(struct dv_images *images, const struct description *d, size_t i,
+                          struct dv_error *err)
+{
+    const struct layer *layer = &d->layers[i];
+    int r = images->drop_blobs ? 0 : put_blob(images, layer->digest, layer->media_type, err);
+
+    return r < 0 ? r : dv_db_exec(images->db, err,
+                                  "INSERT OR REPLACE INTO image_layers (image_id, position,"
+                                  " chain_id, blob_digest) VALUES (?, ?, ?, ?)", "siss", d->id,
+                                  (int64_t)i, layer->chain, layer->digest);
+}
+
+static int put_layer(struct dv_image_job *job, const struct description *d, size_t i,
                      struct dv_error *err)
 {
     const struct layer *layer = &d->layers[i];
@@ -187,17 +201,30 @@ static int put_layer(struct dv_image_job *job, const struct description *d, size
                    "INSERT OR IGNORE INTO layers (chain_id, diff_id, parent, depth, size_bytes)"
                    " VALUES (?, ?, ?, ?, ?)", "sssii", layer->chain, layer->diff_id,
                    i > 0 ? d->layers[i - 1].chain : "", (int64_t)i, (int64_t)layer->size_bytes);
-    r = r < 0 ? r : dv_db_exec(images->db, err,
-                               "INSERT OR IGNORE INTO layer_storage (chain_id, driver, layer_id)"
-                               " VALUES (?, ?, ?)", "sss", layer->chain, job->spec->driver->name,
-                               id);
-    if (r < 0 || !is_new) /* an image that is there already keeps the blobs it came with */
-        return r;
-    r = put_blob(images, layer->digest, layer->media_type, err);
     return r < 0 ? r : dv_db_exec(images->db, err,
-                                  "INSERT INTO image_layers (image_id, position, chain_id,"
-                                  " blob_digest) VALUES (?, ?, ?, ?)", "siss", d->id, (int64_t)i,
-                                  layer->chain, layer->digest);
+                                  "INSERT OR IGNORE INTO layer_storage (chain_id, driver, layer_id)"
+                                  " VALUES (?, ?, ?)", "sss", layer->chain,
+                                  job->spec->driver->name, id);
+}
+
+/* An image that is there already keeps the blobs it came with, unless they were dropped: then it has
+ * those of this archive. */
+static int wants_blobs(struct dv_images *images, const struct description *d, bool is_new,
+                       bool *ret, struct dv_error *err)
+{
+    struct dv_error dropped = { 0 };
+
+    *ret = is_new;
+    if (is_new || images->drop_blobs || dv_image_check_blobs(images, d->id, &dropped) == 0)
+        return 0;
+    if (dropped.code != DV_E_UNSUPPORTED) {
+        *err = dropped;
+        return -err->code;
+    }
+    *ret = true;
+    return dv_db_exec(images->db, err,
+                      "UPDATE images SET manifest_digest = ?, source_manifest = ? WHERE id = ?",
+                      "sss", d->manifest, d->source, d->id);
 }
 
 static int put_image(struct dv_images *images, const struct description *d, bool *ret_new,
@@ -222,9 +249,15 @@ static int put_image(struct dv_images *images, const struct description *d, bool
     if (r < 0)
         return r;
     *ret_new = dv_db_changes(images->db) > 0;
-    if (!*ret_new)
-        return 0;
-    r = put_blob(images, d->id, "application/vnd.oci.image.config.v1+json", err);
+    return 0;
+}
+
+/* Config and manifests. */
+static int put_image_blobs(struct dv_images *images, const struct description *d,
+                           struct dv_error *err)
+{
+    int r = put_blob(images, d->id, "application/vnd.oci.image.config.v1+json", err);
+
     r = r < 0 ? r : put_blob(images, d->manifest, "application/vnd.oci.image.manifest.v1+json",
                              err);
     if (r < 0 || !*d->source)
@@ -261,13 +294,19 @@ static int put_name(struct dv_images *images, const struct description *d, size_
 static int put_rows(struct dv_image_job *job, const struct description *d, struct moved *moved,
                     struct dv_error *err)
 {
-    bool is_new = false;
+    bool is_new = false, with_blobs = false;
     size_t i;
     int r;
 
     r = put_image(job->images, d, &is_new, err);
-    for (i = 0; i < d->n_layers && r == 0; i++)
-        r = put_layer(job, d, i, is_new, err);
+    r = r < 0 ? r : wants_blobs(job->images, d, is_new, &with_blobs, err);
+    if (r == 0 && with_blobs)
+        r = put_image_blobs(job->images, d, err);
+    for (i = 0; i < d->n_layers && r == 0; i++) {
+        r = put_layer(job, d, i, err);
+        if (r == 0 && with_blobs)
+            r = put_layer_blob(job->images, d, i, err);
+    }
     for (i = 0; i < d->n_names && r == 0; i++)
         r = put_name(job->images, d, i, &moved[i], err);
     return r;

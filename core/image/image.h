@@ -25,6 +25,7 @@ struct dv_images_config {
     const char *plugin_dir;
     void (*event)(void *arg, const char *action, const char *image_id, const char *name);
     void *event_arg;
+    bool drop_blobs;              /* keep no archive of a layer that is unpacked */
 };
 DV_CHECK int dv_images_open(const struct dv_images_config *config, struct dv_images **ret,
                             struct dv_error *err);

@@ -177,6 +177,9 @@ static int write_index(struct listing *l, struct dv_error *err)
     r = dv_db_query(l->images->db, add_row, l, err,
                     "SELECT i.manifest_digest, b.size_bytes, i.platform, r.reference FROM images i"
                     " JOIN blobs b ON b.digest = i.manifest_digest"
+                    /* An image whose archives were dropped is no use to readers of a layout. */
+                    " AND NOT EXISTS (SELECT 1 FROM image_layers il WHERE il.image_id = i.id AND"
+                    " il.blob_digest NOT IN (SELECT digest FROM blobs))"
                     " LEFT JOIN image_refs r ON r.image_id = i.id ORDER BY r.reference, i.id", "");
     if (r < 0)
         return err->code ? r : dv_fail(err, DV_E_NO_MEMORY, "out of memory for index.json");

@@ -20,6 +20,7 @@ struct dv_images {
     char *storage_driver, *worker_path, *plugin_dir;
     void (*event)(void *arg, const char *action, const char *image_id, const char *name);
     void *event_arg;
+    bool drop_blobs;
     int dir_fd, blobs_fd, trash_fd;  /* <root>/images, its blobs/sha256 and trash */
     struct dv_lock lock;             /* DV_RANK_STORE: all below, and index.json */
     pthread_cond_t changed;
@@ -176,5 +177,8 @@ DV_CHECK int dv_row_count(struct dv_db *db, int64_t *ret, struct dv_error *err, 
                           const char *arg);
 DV_CHECK int dv_rows_strings(struct dv_db *db, struct dv_strv *ret, struct dv_error *err,
                              const char *sql, const char *arg);
+/* UNSUPPORTED, saying what to do, if the archives of IMAGE_ID's layers were dropped. */
+DV_CHECK int dv_image_check_blobs(struct dv_images *images, const char *image_id,
+                                  struct dv_error *err);
 /* "busybox:latest" of "docker.io/library/busybox:latest"; caller frees. NULL on no memory. */
 char *dv_ref_familiar(const char *canonical);

@@ -12,6 +12,7 @@ static int copy_config(struct dv_images *images, const struct dv_images_config *
     images->leases = config->leases;
     images->event = config->event;
     images->event_arg = config->event_arg;
+    images->drop_blobs = config->drop_blobs;
     images->storage_driver = dv_strdup(config->storage_driver);
     images->worker_path = dv_strdup(config->worker_path);
     images->plugin_dir = dv_strdup(config->plugin_dir);

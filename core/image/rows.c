@@ -126,3 +126,16 @@ int dv_image_find(struct dv_images *images, const char *name, struct dv_found *r
     *ret = found;
     return 0;
 }
+
+int dv_image_check_blobs(struct dv_images *images, const char *image_id, struct dv_error *err)
+{
+    int64_t dropped = 0;
+    int r = dv_row_count(images->db, &dropped, err,
+                         "SELECT COUNT(*) FROM image_layers WHERE image_id = ? AND blob_digest NOT IN"
+                         " (SELECT digest FROM blobs)", image_id);
+
+    if (r < 0 || dropped == 0)
+        return r;
+    return dv_fail(err, DV_E_UNSUPPORTED, "image %.19s has no archives of its layers any more "
+                   "(storage.drop_blobs): set drop_blobs = false and load it again", image_id);
+}

@@ -198,6 +198,7 @@ static int read_parts(struct dv_image_save *save, struct saved_image *image, str
                     "SELECT manifest_digest, platform FROM images WHERE id = ?", "s", image->id);
     if (r >= 0 && !image->manifest.digest[0])
         return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", image->id);
+    r = r < 0 ? r : dv_image_check_blobs(save->images, image->id, err);
     r = r < 0 ? r : dv_db_query(db, take_layer, &parts, err,
                                 "SELECT blob_digest FROM image_layers WHERE image_id = ?"
                                 " ORDER BY position", "s", image->id);

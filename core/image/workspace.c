@@ -107,6 +107,8 @@ static int unpack_missing(struct dv_images *images, struct dv_driver *driver, co
     size_t done = 0;
     int r = find_wanted(images, image_id, driver->name, &all, err);
 
+    if (r == 0 && all.n > 0)
+        r = dv_image_check_blobs(images, image_id, err);
     while (r == 0 && done < all.n) {
         size_t n = all.n - done < LAYERS_PER_JOB ? all.n - done : LAYERS_PER_JOB;
         const struct wanted_list some = { all.items + done, n };

@@ -121,3 +121,39 @@ whole_layout() {
     umoci ls --layout "$T_ROOT/images" >"$T/list"
     grep -qx um:gzip "$T/list"
 }
+
+@test "drop_blobs: an image keeps its unpacked layers only; what needs more is refused by name" {
+    mkimage --layers 2 --format oci --compress gzip --name kept:1 "$T/kept.tar"
+    "$davit" load -qi "$T/kept.tar"
+    layers=$(ls "$T_ROOT/images/blobs/sha256" | wc -l)
+    kill_davitd TERM
+    start_davitd --set storage.drop_blobs=true
+    id=$(mkimage --layers 3 --format oci --compress none --config '{"Labels":{"a":"b"}}' --name dropped:1 "$T/dropped.tar")
+    "$davit" load -qi "$T/dropped.tar"
+    only_two() { [ "$(ls "$T_ROOT/images/blobs/sha256" | wc -l)" = $((layers + 2)) ]; } # config and manifest
+    wait_for only_two
+    expect "1 2 3" "$("$davit" run --rm dropped:1 ls /layer | xargs)"
+    # What was loaded before keeps its own.
+    "$davit" save kept:1 | tar t | grep -q oci-layout
+    [ -n "$(manifest kept:1)" ]
+    expect "" "$(manifest dropped:1)"
+    whole_layout
+    run "$davit" save -o "$T/out.tar" kept:1 dropped:1
+    expect 1 "$status"
+    expect_match "image ${id:0:19} has no archives of its layers any more .*drop_blobs" "$output"
+    [ ! -e "$T/out.tar" ]
+    # Another driver would need them, too.
+    kill_davitd TERM
+    start_davitd --set storage.driver=vfs
+    run "$davit" create dropped:1
+    expect 1 "$status"
+    expect_match 'drop_blobs' "$output"
+    "$davit" load -qi "$T/dropped.tar"
+    [ -n "$(manifest dropped:1)" ]
+    whole_layout
+    expect "1 2 3" "$("$davit" run --rm dropped:1 ls /layer | xargs)"
+    "$davit" save dropped:1 | tar t | grep -q oci-layout
+    kill_davitd TERM
+    start_davitd
+    expect "$id" "$("$davit" inspect --type image -f '{{.Id}}' dropped:1)"
+}
