@@ -2,7 +2,8 @@
  *
  * Two overlay mounts of one upper directory are silently undefined, so whoever mounts a layer, or takes
  * it away, holds its lease meanwhile. Leases live in memory: a worker dies with its job, and the lease
- * of a container that runs is taken again when a restarted davitd finds it. */
+ * of a container that runs is taken again when a restarted davitd finds it. Who mounts nothing and only
+ * looks (the size of a layer's files) needs none. */
 #pragma once
 
 #include <stdbool.h>
