@@ -38,10 +38,11 @@ struct dv_drivers {
     pthread_mutex_t lock;            /* innermost; never held over a plugin's code */
     struct entry entries[MAX_DRIVERS];
     size_t n;                        /* only grows, at the start */
+    struct dv_drivers *next_left;
 };
 
 /* For the leak check's eyes alone. */
-static struct dv_drivers *left_behind __attribute__((used));
+static struct dv_drivers *left_behind;
 
 const char *dv_driver_state_name(enum dv_driver_state state)
 {
@@ -134,8 +135,9 @@ void dv_drivers_free(struct dv_drivers *ds)
     for (size_t i = ds->n; i-- > 0;)
         all_done = entry_done(&ds->entries[i], &ds->guard) && all_done;
     dv_close(ds->guard.state_fd);
-    if (!all_done) {
-        left_behind = ds; /* what is stuck may yet use it; the process ends soon */
+    if (!all_done) { /* what is stuck may yet use it; the process ends soon */
+        ds->next_left = left_behind;
+        left_behind = ds;
         return;
     }
     dv_watchdog_free(ds->watchdog);
