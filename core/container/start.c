@@ -196,17 +196,40 @@ static void put_log(struct dv_msg_writer *w, const struct dv_container *c)
     dv_msg_u64(w, DV_ST_LOG_MAX_FILES, max_files);
 }
 
+static int send_packet(struct start *s, struct dv_msg_writer *w, const struct fd_list *list,
+                       const char *what, struct dv_error *err)
+{
+    int r = dv_msg_end(w, err);
+
+    if (r == 0)
+        r = dv_sock_send(s->shim.fd, w, list->fds, list->n, err);
+    dv_msg_done(w);
+    return r < 0 ? dv_wrap(err, "ask davit-shim to %s", what) : 0;
+}
+
+/* Its answer is read with CREATE's. */
+static int send_prepare(struct start *s, struct dv_error *err)
+{
+    const struct dv_containers *cs = s->c->cs;
+    struct fd_list list = { .n = 0 };
+    struct dv_msg_writer w;
+
+    dv_msg_begin(&w, DV_SHIM_PREPARE, 3, DV_MAX_MSG_BYTES);
+    name_fd(&w, &list, DV_ST_FD_RUN_DIR, s->run_fd);
+    for (size_t i = 0; i < cs->n_shim_procs; i++)
+        name_fd(&w, &list, DV_ST_FD_SHIM_PROCS, cs->shim_procs[i]);
+    return send_packet(s, &w, &list, "prepare", err);
+}
+
 static int send_create(struct start *s, struct dv_error *err)
 {
     const struct dv_container *c = s->c;
     struct fd_list list = { .n = 0 };
     struct dv_msg_writer w;
-    int r;
 
     dv_msg_begin(&w, DV_SHIM_CREATE, 1, DV_MAX_MSG_BYTES);
     dv_msg_str(&w, DV_ST_ID, c->id);
     name_fd(&w, &list, DV_ST_FD_PLAN, s->plan_fd);
-    name_fd(&w, &list, DV_ST_FD_RUN_DIR, s->run_fd);
     name_fd(&w, &list, DV_ST_FD_STATE_DIR, s->state_fd);
     name_fd(&w, &list, DV_ST_FD_LOG_DIR, s->state_fd);
     name_fd(&w, &list, DV_ST_FD_NETNS, s->sandbox.netns_fd);
@@ -216,8 +239,6 @@ static int send_create(struct start *s, struct dv_error *err)
     for (size_t i = 0; i < s->n_procs; i++)
         name_fd(&w, &list, DV_ST_FD_CGROUP_PROCS, s->procs[i]);
     name_fd(&w, &list, DV_ST_FD_CGROUP_DIR, s->cgroup_dir);
-    for (size_t i = 0; i < c->cs->n_shim_procs; i++)
-        name_fd(&w, &list, DV_ST_FD_SHIM_PROCS, c->cs->shim_procs[i]);
     if (s->spec->init)
         name_fd(&w, &list, DV_ST_FD_INIT_PROGRAM, c->cs->init_program_fd);
     dv_msg_u64(&w, DV_ST_OPEN_STDIN, c->config->open_stdin);
@@ -226,11 +247,7 @@ static int send_create(struct start *s, struct dv_error *err)
                !s->spec->ns[DV_NS_PID].wanted || s->spec->ns[DV_NS_PID].fd_index >= 0);
     put_log(&w, c);
     put_clients(&w, &list, s);
-    r = dv_msg_end(&w, err);
-    if (r == 0)
-        r = dv_sock_send(s->shim.fd, &w, list.fds, list.n, err);
-    dv_msg_done(&w);
-    return r < 0 ? dv_wrap(err, "ask davit-shim to create") : 0;
+    return send_packet(s, &w, &list, "create", err);
 }
 
 static int join_networks(struct start *s, struct dv_error *err)
@@ -241,21 +258,31 @@ static int join_networks(struct start *s, struct dv_error *err)
     return r;
 }
 
-static int read_created(struct start *s, struct dv_error *err)
+/* An answer whose warnings go to the log. */
+static int read_answer(struct start *s, struct dv_packet *answer, struct dv_error *err)
 {
-    dv_autopacket answer = { 0 };
     struct dv_field f;
     size_t pos = 0;
     const char *text;
-    int r = dv_shim_read_answer(s->shim.fd, &answer, &s->exit_code, err);
+    int r = dv_shim_read_answer(s->shim.fd, answer, &s->exit_code, err);
 
+    while (r == 0 && dv_msg_next(&answer->msg, &pos, &f))
+        if (f.tag == DV_ST_WARNING && dv_field_str(&f, &text, err) == 0)
+            dv_log_warn(NULL, "container %s: %s", s->c->id, text);
+    return r;
+}
+
+static int read_created(struct start *s, struct dv_error *err)
+{
+    dv_autopacket prepared = { 0 }, answer = { 0 };
+    int r = read_answer(s, &prepared, err);
+
+    if (r == 0)
+        r = read_answer(s, &answer, err);
     if (r < 0)
         return r;
     s->pid = dv_msg_get_i64(&answer.msg, DV_ST_PID, 0);
     s->start_time = dv_msg_get_u64(&answer.msg, DV_ST_START_TIME, 0);
-    while (dv_msg_next(&answer.msg, &pos, &f))
-        if (f.tag == DV_ST_WARNING && dv_field_str(&f, &text, err) == 0)
-            dv_log_warn(NULL, "container %s: %s", s->c->id, text);
     if (s->sandbox.netns_fd >= 0)
         return 0;
     s->sandbox.netns_fd = dv_packet_take_fd(&answer, 0); /* none where the init joined another's */
@@ -265,15 +292,11 @@ static int read_created(struct start *s, struct dv_error *err)
 /* The shim gets to it once the init waits: asked before that answer was read, it loses no time. */
 static int send_go(struct start *s, struct dv_error *err)
 {
+    struct fd_list none = { .n = 0 };
     struct dv_msg_writer w;
-    int r;
 
     dv_msg_begin(&w, DV_SHIM_START, 2, DV_MAX_MSG_BYTES);
-    r = dv_msg_end(&w, err);
-    if (r == 0)
-        r = dv_sock_send(s->shim.fd, &w, NULL, 0, err);
-    dv_msg_done(&w);
-    return r < 0 ? dv_wrap(err, "ask davit-shim to start") : 0;
+    return send_packet(s, &w, &none, "start", err);
 }
 
 static int read_gone(struct start *s, struct dv_error *err)
@@ -327,6 +350,8 @@ static int prepare(struct start *s, struct dv_error *err)
     dv_test_point("start-spawned");
     if (r == 0)
         r = open_dirs(s, err);
+    if (r == 0)
+        r = send_prepare(s, err);
     if (r == 0)
         r = dv_etc_files_write(c, s->state_fd, err);
     if (r == 0)

@@ -31,6 +31,7 @@ static const struct request_row {
     unsigned phases;           /* in which it makes sense */
     bool vital;                /* its failure ends the shim */
 } requests[] = {
+    { DV_SHIM_PREPARE, dv_on_prepare, DV_LIFE_NEW, true },
     { DV_SHIM_CREATE, dv_on_create, DV_LIFE_NEW, true },
     { DV_SHIM_START, dv_on_start, DV_LIFE_CREATED, true },
     { DV_SHIM_SIGNAL, dv_on_signal, DV_LIFE_RUNNING, false },

@@ -1,4 +1,4 @@
-/* create.c - CREATE: from a plan and its descriptors to an init that waits for "go". */
+/* create.c - PREPARE and CREATE: from a plan and its descriptors to an init that waits for "go". */
 #include <errno.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ static int named_fd(const struct dv_life *life, const struct dv_msg *m, uint16_t
 {
     uint64_t i = dv_msg_get_u64(m, tag, UINT64_MAX);
 
-    return i < life->n_fds ? life->fds[i] : -1;
+    return i < life->n_fds - life->first_fd ? life->fds[life->first_fd + i] : -1;
 }
 
 static int needed_fd(const struct dv_life *life, const struct dv_msg *m, uint16_t tag,
@@ -28,7 +28,7 @@ static int needed_fd(const struct dv_life *life, const struct dv_msg *m, uint16_
 {
     *ret = named_fd(life, m, tag);
     if (*ret < 0)
-        return dv_fail(err, DV_E_INVALID, "CREATE lacks the descriptor of %s", what);
+        return dv_fail(err, DV_E_INVALID, "the descriptor of %s did not come", what);
     return 0;
 }
 
@@ -42,27 +42,30 @@ static int listed_fds(const struct dv_life *life, const struct dv_msg *m, uint16
     while (dv_msg_next(m, &pos, &f)) {
         if (f.tag != tag)
             continue;
-        if (dv_field_u64(&f, &i, err) < 0 || i >= life->n_fds || n == DV_MAX_MSG_FDS)
-            return dv_fail(err, DV_E_INVALID, "CREATE names a descriptor that did not come");
-        fds[n++] = life->fds[i];
+        if (dv_field_u64(&f, &i, err) < 0 || i >= life->n_fds - life->first_fd ||
+            n == DV_MAX_MSG_FDS)
+            return dv_fail(err, DV_E_INVALID, "a descriptor is named that did not come");
+        fds[n++] = life->fds[life->first_fd + i];
     }
     *ret_n = n;
     return 0;
 }
 
 /* All descriptors become the life's, whatever they are for. */
-static void take_fds(struct dv_life *life, struct dv_packet *p)
+static int take_fds(struct dv_life *life, struct dv_packet *p, struct dv_error *err)
 {
+    if (p->n_fds > N(life->fds) - life->n_fds)
+        return dv_fail(err, DV_E_INVALID, "more than %zu descriptors came", N(life->fds));
+    life->first_fd = life->n_fds;
     for (size_t i = 0; i < p->n_fds; i++)
         life->fds[life->n_fds++] = dv_packet_take_fd(p, i);
+    return 0;
 }
 
 static int name_fds(struct dv_life *life, const struct dv_msg *m, struct dv_error *err)
 {
-    int r = needed_fd(life, m, DV_ST_FD_RUN_DIR, "the run directory", &life->run_dir, err);
+    int r = needed_fd(life, m, DV_ST_FD_STATE_DIR, "the state directory", &life->state_dir, err);
 
-    if (r == 0)
-        r = needed_fd(life, m, DV_ST_FD_STATE_DIR, "the state directory", &life->state_dir, err);
     if (r == 0)
         r = listed_fds(life, m, DV_ST_FD_NS, life->ns_fds, &life->n_ns_fds, err);
     if (r == 0)
@@ -132,7 +135,7 @@ static int open_log(struct dv_life *life, const struct dv_msg *m, struct dv_erro
         return dv_fail(err, DV_E_UNSUPPORTED, "davit-shim writes no log of kind %llu",
                        (unsigned long long)kind);
     if (life->log_dir < 0)
-        return dv_fail(err, DV_E_INVALID, "CREATE lacks the descriptor of the log directory");
+        return dv_fail(err, DV_E_INVALID, "the descriptor of the log directory did not come");
     return dv_logfile_open(&options, &life->log, err);
 }
 
@@ -183,26 +186,32 @@ static int add_clients(struct dv_life *life, const struct dv_msg *m, struct dv_e
             continue;
         r = dv_field_group(&f, &group, err);
         i = r == 0 ? dv_msg_get_u64(&group, DV_ST_FD_CLIENT, UINT64_MAX) : 0;
-        if (r == 0 && (i >= life->n_fds || life->fds[i] < 0))
+        if (r == 0 && (i >= life->n_fds - life->first_fd || life->fds[life->first_fd + i] < 0))
             r = dv_fail(err, DV_E_INVALID, "a client's descriptor did not come");
         if (r == 0)
-            r = dv_client_add(life->main, dv_take_fd(life->fds[i]), &group, err);
+            r = dv_client_add(life->main, dv_take_fd(life->fds[life->first_fd + i]), &group, err);
     }
     return r;
 }
 
-static void put_created(struct dv_life *life, struct dv_strv *warnings, struct dv_answer *answer)
+static void put_warnings(const struct dv_strv *warnings, struct dv_answer *answer)
 {
     size_t bytes = 0;
 
-    dv_msg_i64(&answer->w, DV_ST_PID, life->init.pid);
-    dv_msg_u64(&answer->w, DV_ST_START_TIME, life->start_time);
     for (size_t i = 0; i < warnings->n; i++) {
         bytes += strlen(warnings->items[i]) + 16;
         if (bytes > WARNINGS_MAX_BYTES)
             break;
         dv_msg_str(&answer->w, DV_ST_WARNING, warnings->items[i]);
     }
+}
+
+static void put_created(struct dv_life *life, const struct dv_strv *warnings,
+                        struct dv_answer *answer)
+{
+    dv_msg_i64(&answer->w, DV_ST_PID, life->init.pid);
+    dv_msg_u64(&answer->w, DV_ST_START_TIME, life->start_time);
+    put_warnings(warnings, answer);
     if (life->netns_fd < 0)
         life->netns_fd = life->init.netns_fd; /* the init's own; released with it */
     answer->fd = life->init.netns_fd;
@@ -216,9 +225,28 @@ static void drop_used_fds(struct dv_life *life, const struct dv_msg *m)
     for (size_t i = 0; i < N(used); i++) {
         uint64_t at = dv_msg_get_u64(m, used[i], UINT64_MAX);
 
-        if (at < life->n_fds)
-            dv_close(dv_take_fd(life->fds[at]));
+        if (at < life->n_fds - life->first_fd)
+            dv_close(dv_take_fd(life->fds[life->first_fd + at]));
     }
+}
+
+int dv_on_prepare(struct dv_life *life, struct dv_packet *p, struct dv_answer *answer,
+                  struct dv_error *err)
+{
+    dv_autostrv warnings = { 0 };
+    int r = take_fds(life, p, err);
+
+    if (r == 0 && life->run_dir >= 0)
+        r = dv_fail(err, DV_E_CONFLICT, "PREPARE came twice");
+    if (r == 0)
+        r = needed_fd(life, &p->msg, DV_ST_FD_RUN_DIR, "the run directory", &life->run_dir, err);
+    if (r == 0) /* the socket, before anything else */
+        r = dv_control_listen(life, err);
+    if (r < 0)
+        return r;
+    leave_daemon_cgroup(life, &p->msg, &warnings);
+    put_warnings(&warnings, answer);
+    return 0;
 }
 
 int dv_on_create(struct dv_life *life, struct dv_packet *p, struct dv_answer *answer,
@@ -227,13 +255,13 @@ int dv_on_create(struct dv_life *life, struct dv_packet *p, struct dv_answer *an
     dv_autostrv warnings = { 0 };
     int r;
 
-    take_fds(life, p);
-    r = name_fds(life, &p->msg, err);
+    r = take_fds(life, p, err);
+    if (r == 0 && life->run_dir < 0)
+        r = dv_fail(err, DV_E_CONFLICT, "CREATE came before PREPARE");
     if (r == 0)
-        r = dv_control_listen(life, err);
+        r = name_fds(life, &p->msg, err);
     if (r < 0)
         return r;
-    leave_daemon_cgroup(life, &p->msg, &warnings);
     r = read_plan(life, &p->msg, err);
     if (r == 0)
         r = open_log(life, &p->msg, err);

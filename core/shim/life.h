@@ -40,9 +40,10 @@ struct dv_life {
     struct dv_spec *spec;              /* kept for exec */
     struct dv_init init;
     uint64_t start_time;               /* field 22 of /proc/PID/stat */
-    /* Descriptors of CREATE; FDS owns them, the others are borrowed from it. */
+    /* Descriptors of PREPARE and CREATE; FDS owns them, the others are borrowed from it. A message's
+     * own begin at FIRST_FD. */
     int fds[DV_MAX_MSG_FDS];
-    size_t n_fds;
+    size_t n_fds, first_fd;
     int ns_fds[DV_MAX_MSG_FDS], procs_fds[DV_MAX_MSG_FDS];
     size_t n_ns_fds, n_procs_fds;
     int run_dir, state_dir, log_dir, netns_fd, cgroup_dir;

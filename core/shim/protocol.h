@@ -1,6 +1,6 @@
 /* protocol.h - messages between davitd and davit-shim, over SOCK_SEQPACKET.
  *
- * The shim is started with descriptor 3 = control connection and waits for CREATE on it. It binds
+ * The shim is started with descriptor 3 = control connection and waits for PREPARE and CREATE on it. It binds
  * "shim.sock" in the container's run directory before anything else and serves further connections
  * there (a restarted davitd). If the connection that sent CREATE closes before START came, the shim
  * kills the init and ends without an exit record: nobody was told of a start. Every request is
@@ -30,6 +30,9 @@ enum dv_shim_kind {
                              * this answer are contained in it */
     DV_SHIM_LEND,           /* WHAT = LEND_*; REPLY with one descriptor */
     DV_SHIM_CLOSE_STDIN,    /* optional EXEC_ID */
+    DV_SHIM_PREPARE,        /* FD_RUN_DIR, FD_SHIM_PROCS; once, before CREATE: the shim binds its
+                             * socket and leaves davitd's control groups while davitd prepares the
+                             * rest. REPLY: WARNING */
 
     /* answers and events: shim -> davitd */
     DV_SHIM_REPLY = 100,
@@ -77,7 +80,7 @@ enum dv_shim_tag {
     DV_ST_LOG_NAME,         /* "<id>-json.log", in the log directory */
     DV_ST_KILL_CGROUP,      /* 1: pid namespace shared with the host: kill the cgroup at exit */
     DV_ST_LOG_ATTRS,        /* ready-made JSON text put into each record as "attrs", optional */
-    /* of CREATE: which descriptor is what (index into the message's descriptors; absent = none) */
+    /* of PREPARE and CREATE: which descriptor is what (index into the message's descriptors; absent = none) */
     DV_ST_FD_PLAN,          /* memfd with SPEC */
     DV_ST_FD_RUN_DIR,       /* the container's run directory: shim.sock */
     DV_ST_FD_STATE_DIR,     /* where the exit record "exit" goes */

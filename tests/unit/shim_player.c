@@ -153,6 +153,18 @@ static void put_clients(struct dv_msg_writer *w, struct fd_list *list,
     }
 }
 
+static void prepare(struct player *p)
+{
+    dv_autopacket answer = { 0 };
+    struct fd_list list = { .n = 0 };
+    struct dv_msg_writer w;
+
+    dv_msg_begin(&w, DV_SHIM_PREPARE, 0, DV_MAX_MSG_BYTES);
+    name_fd(&w, &list, DV_ST_FD_RUN_DIR, p->dir_fd);
+    assert_int_equal(player_ask(p, &w, list.fds, list.n, &answer), DV_SHIM_REPLY);
+    assert_true(player_has(p, "shim.sock"));
+}
+
 int player_create(struct player *p, const struct player_plan *plan, struct dv_packet *answer)
 {
     struct fd_list list = { .n = 0 };
@@ -160,10 +172,10 @@ int player_create(struct player *p, const struct player_plan *plan, struct dv_pa
     dv_autoclose int plan_fd = make_plan_fd(plan->spec);
     int kind;
 
+    prepare(p);
     dv_msg_begin(&w, DV_SHIM_CREATE, 0, DV_MAX_MSG_BYTES);
     dv_msg_str(&w, DV_ST_ID, "c");
     name_fd(&w, &list, DV_ST_FD_PLAN, plan_fd);
-    name_fd(&w, &list, DV_ST_FD_RUN_DIR, p->dir_fd);
     name_fd(&w, &list, DV_ST_FD_STATE_DIR, p->dir_fd);
     name_fd(&w, &list, DV_ST_FD_LOG_DIR, p->dir_fd);
     if (plan->procs_fd > 0)
