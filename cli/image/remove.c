@@ -33,8 +33,11 @@ int dv_cmd_rmi(struct dv_cli_call *call)
         dv_xput_path(&target, call->args[i]);
         dv_xput_query(&target, "force", force ? "1" : NULL);
         dv_xput_query(&target, "noprune", dv_cli_on(call, "no-prune") ? "1" : NULL);
-        for (k = 0; k < platforms->n; k++)
-            dv_xput_query(&target, "platforms", platforms->items[k]);
+        for (k = 0; k < platforms->n; k++) {
+            dv_autofree char *json = dv_platform_json(platforms->items[k]);
+
+            dv_xput_query(&target, "platforms", json);
+        }
         if (dv_client_call(call->client, "DELETE", target.data, NULL, &list, &err) == 0) {
             print_removed(list);
         } else {

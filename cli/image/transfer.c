@@ -9,6 +9,18 @@
 #include "cli/util.h"
 #include "core/base/file.h"
 
+char *dv_platform_json(const char *text)
+{
+    static const char *const keys[] = { "os", "architecture", "variant" };
+    dv_autojson json_object *doc = dv_jobj();
+    dv_autostrv parts = { 0 };
+
+    dv_xsplit(&parts, text, '/');
+    for (size_t i = 0; i < parts.n && i < N(keys); i++)
+        dv_jset_str(doc, keys[i], parts.items[i]);
+    return dv_json_text(doc);
+}
+
 static int os_failure(const char *path)
 {
     const char *reason = strerror(errno);
@@ -37,6 +49,7 @@ static int send_file(struct dv_cli_call *call, const char *target, const char *t
 int dv_cmd_load(struct dv_cli_call *call)
 {
     const char *input = dv_cli_str(call, "input"), *platform = dv_cli_str(call, "platform");
+    dv_autofree char *json = *platform ? dv_platform_json(platform) : NULL;
     dv_autobuf target = DV_TEXT_INIT;
     dv_autoclose int opened = -1;
     struct dv_error err = { 0 };
@@ -53,7 +66,7 @@ int dv_cmd_load(struct dv_cli_call *call)
     dv_xput(&target, "/images/load");
     /* Progress is for a terminal; without one docker asks for none either. */
     dv_xput_query(&target, "quiet", dv_cli_on(call, "quiet") || !terminal ? "1" : "0");
-    dv_xput_query(&target, "platform", *platform ? platform : NULL);
+    dv_xput_query(&target, "platform", json);
     if (send_file(call, target.data, "application/x-tar", *input ? opened : STDIN_FILENO, stdout,
                   &err) < 0)
         return dv_cli_fail(&err);
@@ -123,18 +136,6 @@ int dv_cmd_pull(struct dv_cli_call *call)
 }
 
 /* ---- save ---- */
-
-char *dv_platform_json(const char *text)
-{
-    static const char *const keys[] = { "os", "architecture", "variant" };
-    dv_autojson json_object *doc = dv_jobj();
-    dv_autostrv parts = { 0 };
-
-    dv_xsplit(&parts, text, '/');
-    for (size_t i = 0; i < parts.n && i < N(keys); i++)
-        dv_jset_str(doc, keys[i], parts.items[i]);
-    return dv_json_text(doc);
-}
 
 static int open_archive(struct dv_cli_call *call, struct dv_http **ret, struct dv_error *err)
 {

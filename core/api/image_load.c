@@ -12,6 +12,7 @@
 #include "core/api/conn.h"
 #include "core/api/handlers.h"
 #include "core/api/messages.h"
+#include "core/api/platform.h"
 #include "core/api/request.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
@@ -194,10 +195,13 @@ static void on_message(void *arg, const char *text)
 
 int dv_api_image_load(struct dv_request *req, struct dv_error *err)
 {
+    dv_autofree char *platform = NULL;
     struct pump pump;
     int fd = -1;
-    int r = pump_start(&pump, req, &fd, err);
+    int r = dv_query_platform(req, &platform, err);
 
+    r = r < 0 ? r : dv_platform_check_host(platform, err);
+    r = r < 0 ? r : pump_start(&pump, req, &fd, err);
     if (r < 0)
         return r;
     r = dv_image_load(req->engine->images, fd, pump.cancel_fd, on_message, req, err);

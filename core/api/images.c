@@ -295,8 +295,11 @@ static json_object *inspect_json(const struct dv_image *image, struct dv_engine 
 int dv_api_image_inspect(struct dv_request *req, struct dv_error *err)
 {
     dv_auto(dv_image) *image = NULL;
-    int r = dv_image_get(req->engine->images, req->params[0], &image, err);
+    dv_autofree char *platform = NULL;
+    int r = dv_query_platform(req, &platform, err);
 
+    r = r < 0 ? r : dv_image_get(req->engine->images, req->params[0], &image, err);
+    r = r < 0 ? r : dv_platform_check(image, platform, err);
     if (r == 0)
         dv_reply_json(req, 200, inspect_json(image, req->engine, req->version));
     return r;
@@ -407,12 +410,26 @@ int dv_api_image_tag(struct dv_request *req, struct dv_error *err)
     return r;
 }
 
+/* An image has one platform, so its removal may name that one only. */
+static int check_platforms(struct dv_request *req, struct dv_error *err)
+{
+    dv_auto(dv_image) *image = NULL;
+    int r;
+
+    if (!dv_query(req, "platforms"))
+        return 0;
+    r = dv_image_get(req->engine->images, req->params[0], &image, err);
+    return r < 0 ? r : dv_platforms_check(req, image, err);
+}
+
 int dv_api_image_remove(struct dv_request *req, struct dv_error *err)
 {
     struct dv_image_deleted *deleted = NULL;
     json_object *list;
     size_t n = 0;
-    int r = dv_image_remove(req->engine->images, req->params[0], dv_query_bool(req, "force", false),
+    int r = check_platforms(req, err);
+
+    r = r < 0 ? r : dv_image_remove(req->engine->images, req->params[0], dv_query_bool(req, "force", false),
                             dv_query_bool(req, "noprune", false), dv_containers_use_image,
                             req->engine->containers, &deleted, &n, err);
 

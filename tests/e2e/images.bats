@@ -408,6 +408,20 @@ Loaded image: two:1" "$(sort <<<"$output")"
     "$davit" rm -f user
 }
 
+@test "platforms: load and rmi take this machine's, and refuse another by name" {
+    own=linux/$("$davit" version -f '{{.Server.Arch}}')
+    id=$(mkimage --rootfs "$T/rootfs.tar" --name plat:1 "$T/image.tar")
+    load_fails 'platform linux/s390x: only images for this machine' --platform linux/s390x -i "$T/image.tar"
+    "$davit" load --platform "$own" -i "$T/image.tar"
+    run "$davit" rmi --platform linux/s390x plat:1
+    expect 1 "$status"
+    expect_match 'does not provide the specified platform \(linux/s390x\)' "$output"
+    expect "Untagged: plat:1" "$("$davit" rmi --platform "$own" plat:1 | head -1)"
+    run "$davit" load --platform linux -i "$T/image.tar"
+    expect 1 "$status"
+    expect_match 'invalid platform' "$output"
+}
+
 @test "two images over the same layers: each keeps what the other has" {
     mkimage --rootfs "$T/rootfs.tar" --layers 3 --name a:1 --second b:1 "$T/image.tar"
     "$davit" load -i "$T/image.tar"
