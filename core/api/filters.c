@@ -144,23 +144,26 @@ bool dv_filter_without_labels(const struct dv_filters *f, const struct dv_strv *
     return true;
 }
 
-/* The larger bound of "{2}", "{2,}", "{,5}" or "{2,5}" at TEXT, at most MAX_COPIES + 1; *END is what
- * follows. */
+/* The copies of a part that "{2}", "{2,}", "{,5}" or "{2,5}" at TEXT asks for, some more than MAX_COPIES at
+ * most; *END is what follows. "{2,}" is written out as "aaa*". */
 static size_t repeats(const char *text, const char **end)
 {
     size_t most = 0, number = 0;
+    bool open = false;
 
     for (text++; *text && *text != '}'; text++) {
         number = *text >= '0' && *text <= '9' ? number * 10 + (size_t)(*text - '0') : 0;
         if (number > most)
             most = number <= MAX_COPIES ? number : MAX_COPIES + 1;
+        open = *text == ',';
     }
     *end = *text ? text + 1 : text;
-    return most;
+    return most + open;
 }
 
-/* regcomp writes "(a{1,255}){1,255}" out, in gigabytes where it is nested deeper, and takes for ever to
- * match "\1". Docker's regular expressions have neither more copies nor references. */
+/* regcomp writes "(a{1,255}){1,255}" out, and "a+" as "aa*", in gigabytes where that is nested deeper
+ * ("a++++"), and takes for ever to match "\1". Docker's regular expressions have neither more copies nor
+ * references. */
 static bool is_modest(const char *pattern)
 {
     size_t sizes[32], size = 0, last = 1; /* of the groups around, of this one, of its last part */
@@ -169,8 +172,8 @@ static bool is_modest(const char *pattern)
     while (*pattern) {
         char c = *pattern++;
 
-        if (c == '{') {
-            size_t n = repeats(pattern - 1, &pattern);
+        if (c == '{' || c == '+') {
+            size_t n = c == '+' ? 2 : repeats(pattern - 1, &pattern);
 
             size += n > 1 ? last * (n - 1) : 0;
             last *= n > 1 ? n : 1;
@@ -182,7 +185,7 @@ static bool is_modest(const char *pattern)
         } else if (c == ')' && depth > 0) {
             last = size;
             size += sizes[--depth];
-        } else if (c != '*' && c != '+' && c != '?') {
+        } else if (c != '*' && c != '?') {
             last = 1;
             size++;
         }
