@@ -23,8 +23,13 @@ struct save {
 /* A pipe whose reader has gone is the usual reason. */
 static int fail_write(const struct save *s, const char *name, struct dv_error *err)
 {
+    const char *why = archive_error_string(s->tar);
+
+    errno = archive_errno(s->tar);
+    if (errno > 0)
+        return dv_fail_errno(err, DV_E_INTERNAL, "write '%s' into the archive", name);
     return dv_fail(err, DV_E_INTERNAL, "write '%s' into the archive: %s", name,
-                   archive_error_string(s->tar) ? archive_error_string(s->tar) : "unknown failure");
+                   why ? why : "unknown failure");
 }
 
 static int put_header(const struct save *s, const char *name, unsigned type, uint64_t size_bytes,
