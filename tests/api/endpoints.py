@@ -144,7 +144,7 @@ CALLS = {
 FILTER_WORDS = {
     "exited": "0", "health": "none", "is-task": "false", "isolation": "default", "status": "running",
     "before": "web", "since": "web", "dangling": "true", "until": "1h", "scope": "local", "type": "container",
-    "all": "true",
+    "all": "true", "expose": "80/tcp", "publish": "80/tcp",
 }
 IMAGES = {"before": "busybox", "since": "busybox"}
 NETWORKS = {"type": "builtin"}

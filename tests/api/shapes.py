@@ -59,7 +59,7 @@ NULL = {
     "ContainerInspectResponse.ExecIDs": "",
     "ImageSummary.Labels": "of an image without labels",
     "RES POST /images/prune 200.ImagesDeleted": "",
-    "PluginsInfo.Authorization": "", "SystemInfo.GenericResources": "of swarm", "SwarmInfo.RemoteManagers": "of swarm",
+    "SystemInfo.Warnings": "of a host that lacks nothing", "PluginsInfo.Authorization": "", "SystemInfo.GenericResources": "of swarm", "SwarmInfo.RemoteManagers": "of swarm",
     "IPAM.Options": "", "VolumeListResponse.Warnings": "",
     "ContainerUpdateResponse.Warnings": "", "RES POST /volumes/prune 200.VolumesDeleted": "",
 }
