@@ -76,6 +76,17 @@ repositories() { "$davit" images --format '{{.Repository}}' "$@" | sort | xargs;
         "$("$davit" inspect --type image -f '{{.GraphDriver.Data.UpperDir}}' busybox)"
 }
 
+@test "sizes with vfs, whose layers are whole trees: what the container wrote, no paths" {
+    kill_davitd TERM
+    start_davitd --set storage.driver=vfs
+    "$davit" run --name copied busybox sh -c 'head -c 6000 /dev/zero >/data'
+    expect "6000 $((T_BASE_BYTES + 6000))" "$("$davit" inspect --size -f '{{.SizeRw}} {{.SizeRootFs}}' copied)"
+    expect '{"Data":null,"Name":"vfs"}' "$("$davit" inspect copied | jq -c '.[0].GraphDriver')"
+    expect "Total reclaimed space: 6kB" "$("$davit" container prune -f | tail -1)"
+    kill_davitd TERM
+    start_davitd
+}
+
 # ---- images ----
 
 @test "image prune: dangling ones only, or all that no container uses" {
