@@ -255,6 +255,17 @@ int dv_container_attach(struct dv_container *c, struct dv_attach *a, struct dv_e
     LOCKED(fake.client_fd = a->fd; fake.attached++);
     return 0;
 }
+int dv_container_attach_release(struct dv_container *c, uint64_t token, struct dv_error *err)
+{
+    (void)c;
+    (void)token;
+    (void)err;
+    return 0;
+}
+void dv_held_done(struct dv_held *held)
+{
+    (void)held;
+}
 int dv_container_wait(struct dv_container *c, enum dv_wait_for cond, dv_wait_fn *fn, void *arg,
                       struct dv_waiter **ret, struct dv_error *err)
 {
