@@ -14,6 +14,7 @@
 #include "core/state/db.h"
 
 static const char log_ctx[] = "module=network";
+enum { STUCK_POLL_NS = 500000000 };  /* between two looks whether a driver is stuck */
 
 /* ---- rows ---- */
 
@@ -359,6 +360,20 @@ static int bring_up(struct dv_net *net, struct dv_network *nw, struct dv_net_inf
     return 0;
 }
 
+/* Under the lock, until the driver is done with NW. UNAVAILABLE when it does not come back. */
+static int wait_idle(struct dv_net *net, struct dv_network *nw, struct dv_error *err)
+{
+    const struct dv_network_ops *ops = NULL;
+    struct dv_driver *driver = NULL;
+
+    while (nw->busy) {
+        (void)dv_lock_wait(&net->lock, &net->changed, dv_mono_ns() + STUCK_POLL_NS);
+        if (nw->busy && dv_network_driver(net, nw, &driver, &ops, err) < 0)
+            return -err->code;
+    }
+    return 0;
+}
+
 int dv_network_ensure_up(struct dv_net *net, struct dv_network *nw, struct dv_error *err)
 {
     struct dv_net_info info;
@@ -366,8 +381,11 @@ int dv_network_ensure_up(struct dv_net *net, struct dv_network *nw, struct dv_er
     int r;
 
     dv_lock_take(&net->lock);
-    while (nw->busy)
-        (void)dv_lock_wait(&net->lock, &net->changed, 0);
+    r = wait_idle(net, nw, err);
+    if (r < 0) {
+        dv_lock_drop(&net->lock);
+        return r;
+    }
     if (nw->up) {
         dv_lock_drop(&net->lock);
         return 0;
