@@ -17,7 +17,13 @@ struct subject {
     const char *kind, *name;
     char identity[DV_IDENTITY_BYTES];
     struct dv_verdict verdict;
+    unsigned strikes;                /* starts in a row that ended in its init() */
 };
+
+/* Who ended the daemon in a plugin's init(), the plugin or a kill(1) that came just then? One strike
+ * is enough for a file that never came back from init(), so that a crash loop ends after one turn; one
+ * that always did has more, so that no kill costs a good driver. */
+enum { STRIKES_OF_A_KNOWN_FILE = 3 };
 
 /* ---- steps 5 to 8 in a thread that may be left behind ---- */
 
@@ -167,7 +173,8 @@ static int check_quarantine(struct subject *s, const char *path, struct dv_guard
     uint64_t marked_ns = 0;
 
     dv_verdict_read(g->state_fd, s->kind, s->name, s->identity, &s->verdict);
-    if (dv_verdict_marked(g->state_fd, s->kind, s->name, s->identity, &marked_ns)) {
+    s->strikes = dv_verdict_marked(g->state_fd, s->kind, s->name, s->identity, &marked_ns);
+    if (s->strikes >= (s->verdict.initialised ? STRIKES_OF_A_KNOWN_FILE : 1U)) {
         dv_time_format(marked_ns, when);
         s->verdict = (struct dv_verdict){ .state = DV_VERDICT_QUARANTINED, .time_ns = dv_now_ns() };
         snprintf(s->verdict.reason, sizeof(s->verdict.reason),
@@ -175,8 +182,13 @@ static int check_quarantine(struct subject *s, const char *path, struct dv_guard
         dv_verdict_write(g->state_fd, s->kind, s->name, s->identity, &s->verdict);
         dv_verdict_unmark(g->state_fd, s->kind, s->name);
     }
-    if (s->verdict.state != DV_VERDICT_QUARANTINED)
+    if (s->verdict.state != DV_VERDICT_QUARANTINED) {
+        if (s->strikes)
+            dv_log_warn(NULL, "davitd ended while %s driver '%s' was in init(); it is tried again, %d "
+                              "such ends in a row quarantine it", s->kind, s->name,
+                        STRIKES_OF_A_KNOWN_FILE);
         return 0;
+    }
     ret->quarantined = true;
     ret->since_ns = s->verdict.time_ns;
     return dv_fail(err, DV_E_UNAVAILABLE, "%s; it is left alone until the file changes or `davit "
@@ -237,7 +249,8 @@ static int start(struct subject *s, const struct dv_kvs *options, const struct d
         return dv_fail(err, DV_E_NO_MEMORY, "plugin %s: out of memory", report->path);
     dv_fds_list(&before);
     /* A file that came back from init() once needs no mark that survives the machine's crash. */
-    dv_verdict_mark(s->guard->state_fd, s->kind, s->name, s->identity, !s->verdict.initialised);
+    dv_verdict_mark(s->guard->state_fd, s->kind, s->name, s->identity, s->strikes,
+                    !s->verdict.initialised);
     r = run_guarded(s, job, report, ret, err);
     if (ret->stuck)
         return r; /* the mark stays: should it kill us yet, the next start knows */

@@ -11,12 +11,12 @@
 #include "core/base/log.h"
 #include "core/base/time.h"
 
-enum { FILE_MAX_BYTES = 4096 };
+enum { FILE_MAX_BYTES = 4096, MAX_STRIKES = 1000 };
 
 /* What lies on disk. */
 struct record {
     char *file, *engine, *state, *reason;
-    uint64_t time_ns;
+    uint64_t time_ns, strikes;
     bool initialised;
 };
 #define FIELD(key_, type_, member) { .key = key_, .type = type_, .offset = offsetof(struct record, member) }
@@ -24,6 +24,7 @@ static const struct dv_json_field fields[] = {
     FIELD("File", DV_JSON_STR, file),     FIELD("Engine", DV_JSON_STR, engine),
     FIELD("State", DV_JSON_STR, state),   FIELD("Reason", DV_JSON_STR, reason),
     FIELD("TimeNs", DV_JSON_U64, time_ns), FIELD("Initialised", DV_JSON_BOOL, initialised),
+    FIELD("Strikes", DV_JSON_U64, strikes),
 };
 
 void dv_verdict_identity(const struct stat *st, char out[DV_IDENTITY_BYTES])
@@ -114,32 +115,15 @@ void dv_verdict_write(int dir_fd, const char *kind, const char *name, const char
 }
 
 void dv_verdict_mark(int dir_fd, const char *kind, const char *name, const char *identity,
-                     bool durable)
+                     unsigned strikes, bool durable)
 {
     const struct record record = { .file = (char *)identity, .engine = (char *)DAVIT_VERSION,
-                                   .state = (char *)"starting", .time_ns = dv_now_ns() };
+                                   .state = (char *)"starting", .time_ns = dv_now_ns(),
+                                   .strikes = strikes };
     char file[96];
 
     file_name(kind, name, "starting", file);
     write_record(dir_fd, file, &record, durable ? DV_DURABLE : DV_VOLATILE);
-}
-
-bool dv_verdict_marked(int dir_fd, const char *kind, const char *name, const char *identity,
-                       uint64_t *ret_ns)
-{
-    struct record record = { 0 };
-    bool same;
-    char file[96];
-
-    file_name(kind, name, "starting", file);
-    if (!read_record(dir_fd, file, &record))
-        return false;
-    same = dv_streq(record.file, identity);
-    *ret_ns = record.time_ns;
-    dv_json_release(fields, N(fields), &record);
-    if (!same)
-        dv_verdict_unmark(dir_fd, kind, name);
-    return same;
 }
 
 static void drop(int dir_fd, const char *kind, const char *name, const char *suffix)
@@ -149,6 +133,26 @@ static void drop(int dir_fd, const char *kind, const char *name, const char *suf
     file_name(kind, name, suffix, file);
     if (dir_fd >= 0 && unlinkat(dir_fd, file, 0) < 0 && errno != ENOENT)
         dv_log_warn(NULL, "remove plugins/%s: %m", file);
+}
+
+unsigned dv_verdict_marked(int dir_fd, const char *kind, const char *name, const char *identity,
+                           uint64_t *ret_ns)
+{
+    struct record record = { 0 };
+    unsigned strikes;
+    char file[96];
+
+    file_name(kind, name, "starting", file);
+    if (!read_record(dir_fd, file, &record))
+        return 0;
+    strikes = record.strikes < MAX_STRIKES ? (unsigned)record.strikes + 1 : MAX_STRIKES;
+    if (!dv_streq(record.file, identity)) {
+        dv_verdict_unmark(dir_fd, kind, name);
+        strikes = 0;
+    }
+    *ret_ns = record.time_ns;
+    dv_json_release(fields, N(fields), &record);
+    return strikes;
 }
 
 void dv_verdict_unmark(int dir_fd, const char *kind, const char *name)

@@ -27,13 +27,15 @@ void dv_verdict_read(int dir_fd, const char *kind, const char *name, const char 
 /* What cannot be written is logged: then the next start probes again. */
 void dv_verdict_write(int dir_fd, const char *kind, const char *name, const char *identity,
                       const struct dv_verdict *verdict);
-/* The mark: a start that finds it knows that the one before did not survive that plugin. DURABLE: it
- * outlives a crash of the machine, too. */
+/* The mark: a start that finds it knows that the one before ended while that plugin was in init().
+ * STRIKES: how many starts in a row did so before this one. DURABLE: it outlives a crash of the
+ * machine, too. */
 void dv_verdict_mark(int dir_fd, const char *kind, const char *name, const char *identity,
-                     bool durable);
-/* True if there is a mark for that file; *RET_NS: when it was made. One for another file is removed. */
-bool dv_verdict_marked(int dir_fd, const char *kind, const char *name, const char *identity,
-                       uint64_t *ret_ns);
+                     unsigned strikes, bool durable);
+/* How many starts in a row ended in init() of that file, and when the last one began; 0: there is no
+ * mark. One for another file is removed. */
+unsigned dv_verdict_marked(int dir_fd, const char *kind, const char *name, const char *identity,
+                           uint64_t *ret_ns);
 void dv_verdict_unmark(int dir_fd, const char *kind, const char *name);
 /* Verdict and mark. */
 void dv_verdict_forget(int dir_fd, const char *kind, const char *name);

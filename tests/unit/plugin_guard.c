@@ -158,6 +158,33 @@ static void a_good_file_is_probed_once(void **state)
     dv_drivers_free(ds);
 }
 
+/* A kill(1) that comes while a good driver is in init() does not cost it; a row of them does. */
+static void a_known_file_has_three_strikes(void **state)
+{
+    char identity[DV_IDENTITY_BYTES];
+    struct dv_driver_info info;
+    struct dv_drivers *ds;
+    struct stat st;
+
+    (void)state;
+    NEEDS_ROOT();
+    install("good", "good");
+    found_good("good");
+    assert_int_equal(stat(in_dir("storage/good.so"), &st), 0);
+    dv_verdict_identity(&st, identity);
+    for (unsigned before = 0; before < 3; before++) {
+        dv_autoclose int state_fd = openat(dir_fd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        dv_verdict_mark(state_fd, "storage", "good", identity, before, false);
+        ds = open_drivers(probe, 0);
+        add(ds, "good", &info);
+        assert_int_equal(info.state, before < 2 ? DV_DRIVER_ACTIVE : DV_DRIVER_QUARANTINED);
+        dv_drivers_free(ds);
+        if (before < 2) /* it came back: the row is over */
+            assert_int_equal(faccessat(dir_fd, "state/storage.good.starting", F_OK, 0), -1);
+    }
+}
+
 static void on_adopt(void *arg, struct dv_driver *driver)
 {
     assert_string_equal(driver->name, "good");
@@ -207,7 +234,7 @@ static void retry_takes_it_out_of_quarantine(void **state)
     assert_int_equal(stat(in_dir("storage/good.so"), &st), 0);
     dv_verdict_identity(&st, identity);
     state_fd = openat(dir_fd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    dv_verdict_mark(state_fd, "storage", "good", identity, true);
+    dv_verdict_mark(state_fd, "storage", "good", identity, 0, true);
     dv_close(state_fd);
     add(ds, "good", &info);
     assert_int_equal(info.state, DV_DRIVER_QUARANTINED);
@@ -327,6 +354,7 @@ int main(void)
         cmocka_unit_test(quarantine_lasts_until_the_file_changes),
         cmocka_unit_test(a_good_file_is_probed_once),
         cmocka_unit_test(a_death_in_init_is_remembered),
+        cmocka_unit_test(a_known_file_has_three_strikes),
         cmocka_unit_test(retry_takes_it_out_of_quarantine),
         cmocka_unit_test(a_hang_in_init_ends_the_wait),
         cmocka_unit_test(a_hang_in_fini_is_left_behind),
