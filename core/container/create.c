@@ -11,12 +11,15 @@
 #include "core/base/undo.h"
 #include "core/container/internal.h"
 #include "core/container/names.h"
+#include "core/container/spec_parts.h"
 #include "core/container/test_hooks.h"
 #include "core/container/volumes.h"
 #include "core/daemon/engine.h"
 #include "core/image/image.h"
 #include "core/image/lease.h"
 #include "core/network/network.h"
+#include "core/runtime/cgroup.h"
+#include "core/runtime/spec.h"
 #include "core/state/db.h"
 
 enum { NAME_TRIES = 6 };
@@ -325,6 +328,22 @@ static int warn_of_image(const struct dv_image *image, struct dv_strv *warnings,
     return r < 0 ? dv_fail(err, DV_E_NO_MEMORY, "create a container") : 0;
 }
 
+/* Limits that this host has not got: the container goes without, and whoever asked is told now, since a
+ * start answers nothing. A value that cannot be turned into a limit is the start's to refuse. */
+static int warn_of_host(struct dv_container *c, struct dv_strv *warnings, struct dv_error *err)
+{
+    dv_auto(dv_spec) *spec = calloc(1, sizeof(*spec));
+    struct dv_error ignored = { 0 };
+
+    if (!spec)
+        return dv_fail(err, DV_E_NO_MEMORY, "create a container");
+    spec->resources.memory_swappiness = -1;
+    if (dv_spec_limits(c->config, &spec->resources, &ignored) < 0)
+        return 0;
+    return dv_cgroup_check(c->cs->engine->cgroups, c->cs->cgroup_parent, &spec->resources, warnings,
+                           err);
+}
+
 int dv_container_create(struct dv_containers *cs, struct dv_create_request *req, char ret_id[65],
                         struct dv_strv *warnings, struct dv_error *err)
 {
@@ -348,6 +367,8 @@ int dv_container_create(struct dv_containers *cs, struct dv_create_request *req,
         return dv_fail(err, DV_E_NO_MEMORY, "create a container");
     c->busy = "create";
     r = fill(c, req, image, err);
+    if (r == 0)
+        r = warn_of_host(c, warnings, err);
     if (r == 0)
         r = build(c, image, req->name, err);
     if (r == 0) {

@@ -136,12 +136,21 @@ int dv_cg_missing(const struct dv_cg_change *c, const struct dv_cg_knob *knob)
     return 0;
 }
 
+static bool has_file(const struct dv_hierarchy *h, const struct dv_group *g, const char *file)
+{
+    dv_autoclose int fd = dv_cg_open(h, g, file, O_PATH);
+
+    return fd >= 0;
+}
+
 int dv_cg_try(const struct dv_cg_change *c, const struct dv_cg_knob *knob, const char *value)
 {
     const struct dv_hierarchy *h = c->cg->by[knob->ctl];
 
     if (!h)
         return 1;
+    if (c->ask)
+        return has_file(h, c->group, knob->file) ? 0 : 1;
     if (dv_cg_write(h, c->group, knob->file, value) == 0)
         return 0;
     if (errno == ENOENT || errno == EOPNOTSUPP)
@@ -525,6 +534,19 @@ int dv_cgroup_update(struct dv_cgroups *cg, const char *parent, const char *name
     if (faccessat(cg->tracking->fd, g.rel, F_OK, 0) < 0)
         return dv_fail_errno(err, DV_E_NOT_FOUND, "cgroup '%s'", g.rel);
     return limit(&change);
+}
+
+int dv_cgroup_check(struct dv_cgroups *cg, const char *parent, const struct dv_spec_resources *res,
+                    struct dv_strv *warnings, struct dv_error *err)
+{
+    struct dv_group g;
+    const struct dv_cg_change change = { .cg = cg, .group = &g, .res = res, .ask = true,
+                                         .warnings = warnings, .err = err };
+    int r = dv_cg_path(parent, /* name */ NULL, &g, err);
+
+    if (r < 0)
+        return r;
+    return cg->mode == DV_CGROUP_V2 ? dv_cg2_limit(&change) : dv_cg1_limit(&change);
 }
 
 /* ---- listing ---- */

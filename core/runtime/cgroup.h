@@ -38,6 +38,10 @@ DV_CHECK int dv_cgroup_create(struct dv_cgroups *cg, const char *parent, const c
                               const struct dv_spec_resources *res, struct dv_strv *warnings,
                               int procs_fds[DV_CGROUP_MAX_HIERARCHIES], size_t *ret_n,
                               int *ret_dir, struct dv_error *err);
+/* The same sentences before there is a group: PARENT is there, nothing is written, no value is looked at. */
+DV_CHECK int dv_cgroup_check(struct dv_cgroups *cg, const char *parent,
+                             const struct dv_spec_resources *res, struct dv_strv *warnings,
+                             struct dv_error *err);
 /* Make PARENT/NAME without limits, or find it with its processes: a group that outlives the daemon. Gives
  * open cgroup.procs descriptors as above. */
 DV_CHECK int dv_cgroup_keep(struct dv_cgroups *cg, const char *parent, const char *name,

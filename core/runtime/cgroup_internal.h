@@ -43,6 +43,7 @@ struct dv_cg_change {
     const struct dv_group *group;
     const struct dv_spec_resources *res;
     bool live;             /* an update: the order of lowering and raising matters */
+    bool ask;              /* write nothing: is it there at all? */
     struct dv_strv *warnings; /* NULL: what is missing is an error */
     struct dv_error *err;
 };
@@ -69,7 +70,7 @@ DV_CHECK int dv_cg_read(const struct dv_hierarchy *h, const struct dv_group *g, 
 int64_t dv_cg_read_key(const struct dv_hierarchy *h, const struct dv_group *g, const char *file,
                        const char *key, int64_t fallback);
 
-/* Write VALUE. 0; 1 if this host lacks the file or its controller; INVALID naming field and value. */
+/* Write VALUE (or only ask). 0; 1 if this host lacks the file or its controller; INVALID naming field and value. */
 DV_CHECK int dv_cg_try(const struct dv_cg_change *c, const struct dv_cg_knob *knob,
                        const char *value);
 /* Say that it is missing: a warning, or UNSUPPORTED where there is no list of warnings. */

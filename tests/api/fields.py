@@ -150,8 +150,17 @@ def check_warned(row, status, reply, request):
     return [] if any(name in w for w in reply["Warnings"]) else ["no warning names it: %s" % reply["Warnings"]]
 
 
+# How Docker's warnings name what the host has not got.
+HOST_WORDS = {"BlkioWeight": "Block I/O weight", "BlkioWeightDevice": "weight_device",
+              "CpuRealtimePeriod": "real-time", "CpuRealtimeRuntime": "real-time", "MemorySwap": "swap limit",
+              "MemorySwappiness": "swappiness", "OomKillDisable": "OomKillDisable"}
+
+
 def check_host(row, status, reply, request):
-    if status == 201 and reply["Warnings"]:
+    if status != 201:
+        return ["%s: %s" % (status, reply)]
+    words = HOST_WORDS[names(row["field"])[0]]
+    if any(words in w for w in reply["Warnings"]):
         remove(reply["Id"])
         return []
     return check_honoured(row, status, reply, request)

@@ -508,6 +508,30 @@ static void what_is_missing_is_a_warning(void **state)
     assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "a", &f->err), 0);
 }
 
+/* Asked beforehand, it is the same sentence, and nothing is made or written. */
+static void what_is_missing_is_known_before(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_spec_resources res = no_limits;
+    dv_autostrv names = { 0 };
+    const struct dv_hierarchy *pids;
+
+    need_cgroups(f);
+    pids = f->cg->by[DV_CTL_PIDS];
+    res.memory_limit = 1 << 20;
+    res.pids_limit = 7;
+    assert_int_equal(dv_cgroup_check(f->cg, f->parent, &res, &f->warnings, &f->err), 0);
+    assert_int_equal(f->warnings.n, !f->cg->by[DV_CTL_MEMORY] + !pids);
+    f->cg->by[DV_CTL_PIDS] = NULL;
+    dv_strv_done(&f->warnings);
+    f->warnings = (struct dv_strv){ 0 };
+    assert_int_equal(dv_cgroup_check(f->cg, f->parent, &res, &f->warnings, &f->err), 0);
+    assert_non_null(strstr(f->warnings.items[f->warnings.n - 1], "PIDs limit discarded"));
+    f->cg->by[DV_CTL_PIDS] = pids;
+    assert_int_equal(dv_cgroup_list(f->cg, f->parent, &names, &f->err), 0);
+    assert_int_equal(names.n, 0);
+}
+
 /* What the children of the group may do with /dev/NAME made anew (mknod is free for root):
  * "r", "w", "rw" or "". */
 static const char *may(struct fixture *f, unsigned major_nr, unsigned minor_nr)
@@ -795,12 +819,14 @@ int main(void)
         TEST(an_oom_kill_is_seen),
         TEST(a_refused_value_is_named_and_nothing_stays),
         TEST(what_is_missing_is_a_warning),
+        TEST(what_is_missing_is_known_before),
         TEST(device_rules_hold),
         TEST_V2(a_group_is_made_listed_and_removed),
         TEST_V2(v2_gives_the_directory_for_clone),
         TEST_V2(all_processes_are_killed_also_nested_ones),
         TEST_V2(a_frozen_group_stands_still_and_can_be_killed),
         TEST_V2(what_is_missing_is_a_warning),
+        TEST_V2(what_is_missing_is_known_before),
         TEST_V2(device_rules_hold),
         cmocka_unit_test(v2_takes_v1_units),
         cmocka_unit_test(v2_maps_the_ends_of_the_ranges),
