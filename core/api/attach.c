@@ -6,7 +6,6 @@
 #include "core/api/containers.h"
 #include "core/api/frame.h"
 #include "core/api/handlers.h"
-#include "core/api/log_reader.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/container/config.h"
@@ -28,43 +27,6 @@ static unsigned stream_flags(const struct dv_request *req)
         if (dv_query_bool(req, names[i].name, false))
             flags |= names[i].flag;
     return flags;
-}
-
-/* What was written before: for clients that ask for "logs". */
-static int replay(struct dv_container *c, const struct dv_attach *a, struct dv_error *err)
-{
-    struct dv_log_query query = { .out = a->flags & DV_ATTACH_STDOUT,
-                                  .err = a->flags & DV_ATTACH_STDERR,
-                                  .framed = a->flags & DV_ATTACH_FRAMED, .tail = -1 };
-    dv_autobuf out = DV_BUF_INIT(DV_LOG_BATCH_MAX, "log");
-    dv_auto(dv_log_reader) *reader = NULL;
-    int r = dv_log_open(c, &query, &reader, err);
-
-    if (r < 0)
-        return r;
-    do {
-        r = dv_log_read(reader, &out, err);
-        if (r < 0)
-            return r;
-        if (dv_write_all(a->fd, out.data, out.len) < 0)
-            return dv_fail(err, DV_E_CANCELED, "the client is gone");
-        dv_buf_reset(&out);
-    } while (r == 1);
-    return 0;
-}
-
-static int attach(struct dv_request *req, struct dv_container *c, struct dv_attach *a,
-                  struct dv_error *err)
-{
-    int r = 0;
-
-    if (dv_query_bool(req, "logs", false))
-        r = replay(c, a, err);
-    if (r == 0 && dv_query_bool(req, "stream", false))
-        return dv_container_attach(c, a, err); /* takes a->fd */
-    if (r == 0)
-        dv_close(a->fd);
-    return r;
 }
 
 /* The header is out, so what fails now is told inside the stream. */
@@ -106,6 +68,8 @@ int dv_api_container_attach(struct dv_request *req, struct dv_error *err)
         a.flags |= DV_ATTACH_FRAMED;
     if (!view.open_stdin)
         a.flags &= ~(unsigned)DV_ATTACH_STDIN;
+    if (dv_query_bool(req, "logs", false))
+        return dv_attach_behind_log(req, dv_take(c), &a, dv_query_bool(req, "stream", false), err);
     dv_gate_enter(&req->conn->api->gate, c, &pass);
     r = dv_reply_hijack(req, !view.tty, &a.fd, &early, &a.n_early, err);
     if (r < 0) {
@@ -113,7 +77,10 @@ int dv_api_container_attach(struct dv_request *req, struct dv_error *err)
         return r;
     }
     a.early = early;
-    r = attach(req, c, &a, err);
+    if (dv_query_bool(req, "stream", false))
+        r = dv_container_attach(c, &a, err); /* takes a.fd */
+    else
+        dv_close(a.fd);
     dv_gate_leave(&pass);
     if (r < 0) {
         dv_log_error(NULL, "attach to container %s: %s", view.id, err->msg);

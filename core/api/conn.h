@@ -79,7 +79,7 @@ struct dv_stream {
     const struct dv_stream_ops *ops;
     void *arg;
     struct dv_buf out;
-    bool chunked, started, ending, want_pull, pulling, broken, kicked, dead;
+    bool chunked, started, ending, want_pull, want_empty, pulling, broken, kicked, dead;
 };
 
 /* ---- conn.c, loop thread ---- */

@@ -28,6 +28,10 @@ json_object *dv_networks_json(struct dv_engine *engine, const struct dv_containe
 json_object *dv_mounts_json(const struct dv_container_view *view);
 /* INVALID unless it is a signal's name or number; 0 for NULL or "". */
 DV_CHECK int dv_signal_of(const char *text, int *ret, struct dv_error *err);
+/* Answer an attach that begins with the log; A has flags and keys. GOES_ON: with what comes,
+ * too. C is taken. */
+DV_CHECK int dv_attach_behind_log(struct dv_request *req, struct dv_container *c,
+                                  const struct dv_attach *a, bool goes_on, struct dv_error *err);
 /* "ctrl-p,ctrl-q", "a,ctrl-@": bytes in RET; INVALID otherwise. */
 DV_CHECK int dv_detach_keys(const char *text, char ret[DV_DETACH_KEYS_MAX], size_t *ret_n,
                             struct dv_error *err);

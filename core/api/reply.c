@@ -337,6 +337,35 @@ int dv_reply_hijack(struct dv_request *req, bool multiplexed, int *ret_fd, char 
     return 0;
 }
 
+int dv_reply_hijack_stream(struct dv_request *req, bool multiplexed, char **ret_early,
+                           size_t *ret_n_early, const struct dv_stream_ops *ops, void *arg,
+                           struct dv_error *err)
+{
+    struct dv_conn *conn = req->conn;
+    dv_autofree struct dv_stream *stream = calloc(1, sizeof(*stream));
+    int r = dv_request_finish(req, err);
+
+    if (r < 0)
+        return r;
+    if (!stream)
+        return dv_fail(err, DV_E_NO_MEMORY, "no memory for a stream");
+    *stream = (struct dv_stream){ .conn = conn, .ops = ops, .arg = arg,
+                                  .out = DV_BUF_INIT(DV_STREAM_MAX_BYTES, "stream") };
+    *ret_n_early = conn->in.len;
+    *ret_early = dv_buf_take(&conn->in);
+    if (!*ret_early)
+        return dv_fail(err, DV_E_NO_MEMORY, "no memory for the stream's first bytes");
+    r = hijack_head(req, multiplexed, &stream->out, err);
+    if (r < 0) {
+        free(dv_take(*ret_early));
+        return r;
+    }
+    req->keep_alive = false;
+    req->state = DV_REPLY_DONE;
+    conn->stream = dv_take(stream);
+    return 0;
+}
+
 void dv_reply_stream(struct dv_request *req, int status, const char *content_type,
                      const struct dv_stream_ops *ops, void *arg)
 {

@@ -77,6 +77,11 @@ void dv_reply_end(struct dv_request *req);
  * After this the request has no reply any more. */
 DV_CHECK int dv_reply_hijack(struct dv_request *req, bool multiplexed, int *ret_fd,
                              char **ret_early, size_t *ret_n_early, struct dv_error *err);
+/* The same, but the connection stays and goes to the loop's thread, as below; its end closes this
+ * process's descriptor alone. ARG is OPS' from now on if that succeeds. */
+DV_CHECK int dv_reply_hijack_stream(struct dv_request *req, bool multiplexed, char **ret_early,
+                                    size_t *ret_n_early, const struct dv_stream_ops *ops, void *arg,
+                                    struct dv_error *err);
 /* Leave the connection to the loop's thread, which sends what OPS produce; see stream.h. ARG is
  * OPS' from now on, also after a failure. */
 void dv_reply_stream(struct dv_request *req, int status, const char *content_type,

@@ -108,10 +108,23 @@ void dv_stream_abort(struct dv_stream *stream)
     kick(stream);
 }
 
+void dv_stream_want_empty(struct dv_stream *stream)
+{
+    stream->want_empty = true;
+    dv_stream_want(stream);
+}
+
 void dv_stream_want(struct dv_stream *stream)
 {
     stream->want_pull = true;
     kick(stream);
+}
+
+/* Is it time to ask for more? */
+static bool has_room(const struct dv_stream *stream)
+{
+    return stream->want_pull &&
+           stream->out.len <= (stream->want_empty ? 0 : (size_t)DV_STREAM_LOW_BYTES);
 }
 
 /* Flush, ask for more, and see whether the stream is over. */
@@ -120,15 +133,14 @@ static void settle(struct dv_stream *stream)
     struct dv_conn *conn = stream->conn;
 
     flush(stream);
-    if (!stream->broken && !stream->ending && stream->want_pull &&
-        stream->out.len <= DV_STREAM_LOW_BYTES) {
-        stream->want_pull = false;
+    if (!stream->broken && !stream->ending && has_room(stream)) {
+        stream->want_pull = stream->want_empty = false;
         stream->pulling = true;
         stream->ops->pull(stream->arg, stream);
         stream->pulling = false;
         flush(stream);
         /* A client that reads as fast as we write must not keep the loop from all others. */
-        if (stream->want_pull && stream->out.len <= DV_STREAM_LOW_BYTES)
+        if (has_room(stream))
             kick(stream);
     }
     if (stream->broken) {

@@ -23,6 +23,8 @@ bool dv_stream_put(struct dv_stream *stream, const void *data, size_t n);
 bool dv_stream_full(const struct dv_stream *stream);
 /* Call pull soon, when the queue has room. */
 void dv_stream_want(struct dv_stream *stream);
+/* Call pull soon, once all that is queued was sent. */
+void dv_stream_want_empty(struct dv_stream *stream);
 /* All was said: send what is queued, then end the reply. */
 void dv_stream_end(struct dv_stream *stream);
 /* Something went wrong: break the reply off, so that the client sees that it is not whole. */

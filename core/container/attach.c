@@ -101,6 +101,31 @@ static int park(struct dv_container *c, const struct dv_attach *a, struct dv_err
     return 0;
 }
 
+void dv_held_done(struct dv_held *held)
+{
+    for (size_t i = 0; i < N(held->rest); i++)
+        free(held->rest[i]);
+    *held = (struct dv_held){ 0 };
+}
+
+static int take_held(const struct dv_msg *answer, struct dv_held *held, struct dv_error *err)
+{
+    static const uint16_t tags[] = { DV_ST_REST_OUT, DV_ST_REST_ERR };
+
+    held->token = dv_msg_get_u64(answer, DV_ST_TOKEN, 0);
+    for (size_t i = 0; i < N(tags); i++) {
+        struct dv_field f;
+
+        if (!dv_msg_find(answer, tags[i], &f))
+            continue;
+        held->rest[i] = copy((const char *)f.data, f.len);
+        held->n_rest[i] = f.len;
+        if (!held->rest[i])
+            return dv_fail(err, DV_E_NO_MEMORY, "attach behind the log");
+    }
+    return 0;
+}
+
 static int hand_over(struct dv_container *c, struct dv_attach *a, struct dv_error *err)
 {
     static const char default_keys[] = { 16, 17 }; /* ^P ^Q */
@@ -109,7 +134,7 @@ static int hand_over(struct dv_container *c, struct dv_attach *a, struct dv_erro
     int r;
 
     dv_msg_begin(&w, DV_SHIM_ATTACH, 0, DV_MAX_MSG_BYTES);
-    dv_msg_u64(&w, DV_ST_ATTACH_FLAGS, a->flags);
+    dv_msg_u64(&w, DV_ST_ATTACH_FLAGS, a->flags | (a->held ? DV_ATTACH_HELD : 0u));
     dv_msg_bytes(&w, DV_ST_DETACH_KEYS, a->detach_keys ? a->detach_keys : default_keys,
                  a->detach_keys ? a->n_detach_keys : sizeof(default_keys));
     if (a->n_early)
@@ -118,6 +143,21 @@ static int hand_over(struct dv_container *c, struct dv_attach *a, struct dv_erro
     dv_msg_done(&w);
     if (r == 0)
         dv_close(a->fd); /* the shim has its own now */
+    if (r == 0 && a->held)
+        r = take_held(&answer.msg, a->held, err);
+    return r;
+}
+
+int dv_container_attach_release(struct dv_container *c, uint64_t token, struct dv_error *err)
+{
+    struct dv_msg_writer w;
+    dv_autopacket answer = { 0 };
+    int r;
+
+    dv_msg_begin(&w, DV_SHIM_RELEASE, 0, DV_MAX_MSG_BYTES);
+    dv_msg_u64(&w, DV_ST_TOKEN, token);
+    r = dv_shim_request(c, &w, NULL, 0, &answer, NULL, err);
+    dv_msg_done(&w);
     return r;
 }
 

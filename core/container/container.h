@@ -100,7 +100,19 @@ struct dv_attach {
     size_t n_detach_keys;
     const char *early;                        /* stdin bytes read past the request */
     size_t n_early;
+    struct dv_held *held;                     /* or NULL; see below */
 };
+/* Where the caller has to write the log first: a running container's output stops until the caller
+ * has written the log up to its end, then REST, and released. A container that does not run parks the
+ * client as ever, with TOKEN 0: then nothing else is to be done. */
+struct dv_held {
+    uint64_t token;
+    char *rest[2];                            /* stdout's and stderr's; owned */
+    size_t n_rest[2];
+};
+void dv_held_done(struct dv_held *held);
+DV_CHECK int dv_container_attach_release(struct dv_container *c, uint64_t token,
+                                         struct dv_error *err);
 DV_CHECK int dv_container_attach(struct dv_container *c, struct dv_attach *a, struct dv_error *err);
 /* May one attach now? CONFLICT for paused and restarting ones. Before the headers are sent. */
 DV_CHECK int dv_container_attach_check(struct dv_container *c, struct dv_error *err);

@@ -48,13 +48,18 @@ bool dv_client_crammed(const struct dv_client *client)
 
 bool dv_client_flushed(const struct dv_client *client)
 {
-    return queued(client) == 0 || client->hung;
+    return (queued(client) == 0 && !client->token) || client->hung;
+}
+
+bool dv_client_is_held(const struct dv_client *client)
+{
+    return client->token && !client->gone && !client->hung;
 }
 
 /* Is somebody waiting for this client? */
 static bool is_awaited(const struct dv_client *client)
 {
-    return dv_client_full(client) ||
+    return dv_client_full(client) || client->token ||
            (client->session->phase != DV_SESSION_RUNNING && queued(client) > 0);
 }
 
@@ -103,7 +108,7 @@ static void set_events(struct dv_client *client)
         return;
     if (wants_input(client) && !client->hung)
         events |= EPOLLIN;
-    if (queued(client) > 0 && !client->hung)
+    if (queued(client) > 0 && !client->hung && !client->token)
         events |= EPOLLOUT;
     if (!events)
         events = EPOLLET;
@@ -185,7 +190,7 @@ void dv_client_put(struct dv_client *client, uint8_t stream, const char *data, s
     if (!(client->flags & bit) || client->gone || client->hung)
         return;
     put_header(header, stream, n);
-    if (queued(client) == 0) {
+    if (queued(client) == 0 && !client->token) {
         do
             r = sendmsg(client->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
         while (r < 0 && errno == EINTR);
@@ -317,6 +322,15 @@ static void close_socket(int fd)
     dv_close(fd);
 }
 
+/* Of a held one davitd has the socket too, and may still write. */
+static void close_client(struct dv_client *client)
+{
+    if (client->token)
+        dv_close(dv_take_fd(client->fd));
+    else
+        close_socket(dv_take_fd(client->fd));
+}
+
 void dv_client_close(struct dv_client *client)
 {
     if (client->gone)
@@ -324,7 +338,7 @@ void dv_client_close(struct dv_client *client)
     client->gone = true;
     dv_watch_remove(dv_take(client->watch));
     dv_timer_cancel(dv_take(client->stall));
-    close_socket(dv_take_fd(client->fd));
+    close_client(client);
     drop_queue(client);
     if (!client->input_ended && client->session->stdin_once)
         dv_stdin_end(&client->session->in);
@@ -338,7 +352,7 @@ void dv_client_free(struct dv_client *client)
     dv_watch_remove(client->watch);
     dv_timer_cancel(client->stall);
     if (client->fd >= 0)
-        close_socket(client->fd);
+        close_client(client);
     dv_buf_done(&client->queue);
     free(client);
 }
@@ -359,6 +373,25 @@ bool dv_clients_reap(struct dv_client **list)
         any = true;
     }
     return any;
+}
+
+bool dv_clients_release(struct dv_client *list, uint64_t token)
+{
+    for (struct dv_client *c = list; c; c = c->next)
+        if (c->token == token && !c->gone) {
+            c->token = 0;
+            c->progress_ns = dv_mono_ns();
+            set_events(c);
+            return true;
+        }
+    return false;
+}
+
+void dv_clients_drop_held(struct dv_client *list)
+{
+    for (struct dv_client *c = list; c; c = c->next)
+        if (c->token)
+            dv_client_close(c);
 }
 
 static int set_keys(struct dv_client *client, const struct dv_msg *ask, struct dv_error *err)
@@ -403,6 +436,9 @@ int dv_client_add(struct dv_session *session, int fd, const struct dv_msg *ask,
     }
     client->next = session->clients;
     session->clients = client;
+    if (client->flags & DV_ATTACH_HELD)
+        client->token = ++session->life->last_token;
+    watch_stall(client);
     if (!client->input_ended && dv_msg_find(ask, DV_ST_EARLY, &early))
         give_input(client, early.data, early.len);
     set_events(client);

@@ -24,6 +24,7 @@ struct dv_client {
     bool input_ended;          /* its half-close, or nothing is read from it */
     bool hung;                 /* the peer is gone: no output any more, input to its end */
     bool gone;                 /* closed; freed when the event is over */
+    uint64_t token;            /* not 0: held, davitd writes to the socket yet */
     struct dv_keys keys;
     struct dv_timer *stall;
     uint64_t progress_ns;      /* when it last took a byte, or began to be waited for */
@@ -36,6 +37,12 @@ DV_CHECK int dv_client_add(struct dv_session *session, int fd, const struct dv_m
 void dv_client_put(struct dv_client *client, uint8_t stream, const char *data, size_t n);
 bool dv_client_full(const struct dv_client *client);    /* the container should wait for it */
 bool dv_client_crammed(const struct dv_client *client); /* one more read would not fit */
+/* Must output wait for this one to be released? */
+bool dv_client_is_held(const struct dv_client *client);
+/* Release the one with TOKEN; false: there is none. */
+bool dv_clients_release(struct dv_client *list, uint64_t token);
+/* Whoever would release them is gone, or has had its time. */
+void dv_clients_drop_held(struct dv_client *list);
 bool dv_client_flushed(const struct dv_client *client); /* nothing queued, or nobody to take it */
 /* Let it go on where it can: called after each event, since stdin may have room again. */
 void dv_client_update(struct dv_client *client);

@@ -10,8 +10,10 @@
 #include "core/base/log.h"
 #include "core/base/loop.h"
 #include "core/base/sock.h"
+#include "core/shim/client.h"
 #include "core/shim/life.h"
 #include "core/shim/protocol.h"
+#include "core/shim/session.h"
 
 enum { MAX_CONNS = 32 };
 
@@ -41,6 +43,7 @@ static const struct request_row {
     { DV_SHIM_STATE, dv_on_state, ANY, false },
     { DV_SHIM_LEND, dv_on_lend, ALIVE, false },
     { DV_SHIM_CLOSE_STDIN, dv_on_close_stdin, ALIVE, false },
+    { DV_SHIM_RELEASE, dv_on_release, ALIVE | DV_LIFE_ENDING, false },
 };
 
 static const struct request_row *find_row(uint16_t kind)
@@ -61,6 +64,8 @@ static void conn_close(struct dv_conn *conn)
     conn->life->n_conns--;
     if (conn->life->creator == conn)
         conn->life->creator = NULL;
+    if (conn->life->main)
+        dv_clients_drop_held(conn->life->main->clients);
 }
 
 /* A connection that does not take an answer at once is stopped or dead; who is behind it learns the

@@ -32,6 +32,6 @@ void dv_control_reap(struct dv_life *life);
 /* Handlers. */
 dv_request_fn dv_on_prepare, dv_on_create;                                       /* create.c */
 dv_request_fn dv_on_start, dv_on_signal, dv_on_resize, dv_on_attach, dv_on_state,
-    dv_on_close_stdin;                                                           /* requests.c */
+    dv_on_close_stdin, dv_on_release;                                            /* requests.c */
 dv_request_fn dv_on_exec;                                                        /* exec.c */
 dv_request_fn dv_on_lend;                                                        /* lend.c */

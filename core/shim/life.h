@@ -34,6 +34,7 @@ struct dv_life {
     struct dv_conn *conns;
     struct dv_conn *creator;           /* its end before START ends everything */
     size_t n_conns;
+    uint64_t last_token;               /* of clients that were attached held */
     int listen_fd;
     struct dv_watch *listen_watch;
 

@@ -85,10 +85,20 @@ static bool clients_have_room(const struct dv_output *output)
     return true;
 }
 
+static bool is_held(const struct dv_output *output)
+{
+    if (!output->session)
+        return false;
+    for (const struct dv_client *c = output->session->clients; c; c = c->next)
+        if (dv_client_is_held(c))
+            return true;
+    return false;
+}
+
 /* How much may be read now; 0 = nothing, the clients come first. */
 static size_t read_size(const struct dv_output *output)
 {
-    if (output->cut || !clients_have_room(output))
+    if (output->cut || is_held(output) || !clients_have_room(output))
         return 0;
     if (output->allowance > 0 && output->allowance < DV_SCRATCH_BYTES)
         return output->allowance;

@@ -24,7 +24,10 @@ enum dv_shim_kind {
                              * NOTE is kept for STATE. REPLY with PID after the exec succeeded; ERROR as for START, and the
                              * client reads the failure in its stream, as Docker's clients expect */
     DV_SHIM_RESIZE,         /* ROWS, COLS, optional EXEC_ID */
-    DV_SHIM_ATTACH,         /* one client descriptor, ATTACH_FLAGS, DETACH_KEYS, optional EXEC_ID */
+    DV_SHIM_ATTACH,         /* one client descriptor, ATTACH_FLAGS, DETACH_KEYS, optional EXEC_ID. HELD: REPLY
+                             * with TOKEN, REST_OUT and REST_ERR (of lines that the log lacks yet); until
+                             * RELEASE no output is read, so that log and REST together are all that was
+                             * written. A control connection that closes drops such a client */
     DV_SHIM_STATE,          /* REPLY: PROTOCOL PID STATE STARTED_NS START_TIME, each EXEC group:
                              * those that run and the last that ended, newest first. All events before
                              * this answer are contained in it */
@@ -33,6 +36,7 @@ enum dv_shim_kind {
     DV_SHIM_PREPARE,        /* FD_RUN_DIR, FD_SHIM_PROCS; once, before CREATE: the shim binds its
                              * socket and leaves davitd's control groups while davitd prepares the
                              * rest. REPLY: WARNING */
+    DV_SHIM_RELEASE,        /* TOKEN: the client that was attached HELD gets its output from now on */
 
     /* answers and events: shim -> davitd */
     DV_SHIM_REPLY = 100,
@@ -98,11 +102,14 @@ enum dv_shim_tag {
                              * to stdin before what the client's socket gives */
     DV_ST_NOTE,             /* bytes of davitd's own about an exec, for the davitd after it; left out
                              * of STATE where that grows too long */
+    DV_ST_TOKEN,
+    DV_ST_REST_OUT, DV_ST_REST_ERR, /* bytes */
 };
 
 enum {
     DV_ATTACH_STDIN = 1, DV_ATTACH_STDOUT = 2, DV_ATTACH_STDERR = 4,
     DV_ATTACH_FRAMED = 8,   /* 8-byte headers of Docker's stream format; else raw bytes */
+    DV_ATTACH_HELD = 16,    /* another process writes to the socket until RELEASE */
 };
 enum { DV_LEND_ROOT = 1,    /* open_tree(OPEN_TREE_CLONE | AT_RECURSIVE) of the live root */
        DV_LEND_NETNS, DV_LEND_ROOT_ONLY /* not recursive: the writable layer's view */,

@@ -110,13 +110,26 @@ int dv_on_resize(struct dv_life *life, struct dv_packet *p, struct dv_answer *an
     return 0;
 }
 
+/* What a held client, now the newest, needs besides the log: the lines that are not ended. */
+static void put_rest(const struct dv_session *session, struct dv_msg_writer *w)
+{
+    static const uint16_t tags[] = { DV_ST_REST_OUT, DV_ST_REST_ERR };
+
+    dv_msg_u64(w, DV_ST_TOKEN, session->clients->token);
+    for (size_t i = 0; i < N(tags); i++) {
+        const struct dv_output *output = session->outputs[i];
+
+        if (output && output->lines.rest.len > 0)
+            dv_msg_bytes(w, tags[i], output->lines.rest.data, output->lines.rest.len);
+    }
+}
+
 int dv_on_attach(struct dv_life *life, struct dv_packet *p, struct dv_answer *answer,
                  struct dv_error *err)
 {
     struct dv_session *session = NULL;
     int fd, r = find_session(life, &p->msg, false, &session, err);
 
-    (void)answer;
     if (r < 0)
         return r;
     if (session->phase > DV_SESSION_DRAINING)
@@ -124,7 +137,22 @@ int dv_on_attach(struct dv_life *life, struct dv_packet *p, struct dv_answer *an
     fd = dv_packet_take_fd(p, 0);
     if (fd < 0)
         return dv_fail(err, DV_E_INVALID, "ATTACH lacks the client's descriptor");
-    return dv_client_add(session, fd, &p->msg, err);
+    r = dv_client_add(session, fd, &p->msg, err);
+    if (r == 0 && session->clients->token)
+        put_rest(session, &answer->w);
+    return r;
+}
+
+int dv_on_release(struct dv_life *life, struct dv_packet *p, struct dv_answer *answer,
+                  struct dv_error *err)
+{
+    uint64_t token = dv_msg_get_u64(&p->msg, DV_ST_TOKEN, 0);
+
+    (void)answer;
+    if (!token || !life->main || !dv_clients_release(life->main->clients, token))
+        return dv_fail(err, DV_E_NOT_FOUND, "no client is held as %llu any more",
+                       (unsigned long long)token);
+    return 0;
 }
 
 static uint64_t state_number(const struct dv_life *life)

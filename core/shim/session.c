@@ -313,6 +313,8 @@ static bool drained(struct dv_session *session)
     if (kills_cgroup(session) && (!session->late || keeps_killing(session)))
         return false;
     if (session->late)
+        dv_clients_drop_held(session->clients);
+    if (session->late)
         for (size_t i = 0; i < N(session->outputs); i++)
             if (session->outputs[i] && !session->outputs[i]->last)
                 dv_output_allow(session->outputs[i], true);
