@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "cli/client/user_config.h"
 #include "cli/util.h"
 #include "core/base/parse.h"
 
@@ -76,8 +77,19 @@ bool dv_cli_on(const struct dv_cli_call *call, const char *name)
 const char *dv_cli_str(const struct dv_cli_call *call, const char *name)
 {
     const struct dv_cli_value *v = dv_cli_get(call, name);
+    const struct dv_cli_option *option;
+    size_t i;
 
-    return v->texts.n ? v->texts.items[v->texts.n - 1] : "";
+    if (v->texts.n)
+        return v->texts.items[v->texts.n - 1];
+    option = find_option(call->command, name, strlen(name), &i);
+    return option->config ? dv_user_config_text(call->client, option->config) : "";
+}
+
+const char *dv_cli_format(const struct dv_cli_call *call)
+{
+    return dv_cli_on(call, "quiet") && !dv_cli_set(call, "format") ? ""
+                                                                   : dv_cli_str(call, "format");
 }
 
 int64_t dv_cli_num(const struct dv_cli_call *call, const char *name)

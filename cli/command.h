@@ -37,6 +37,7 @@ struct dv_cli_option {
     const char *fallback;        /* value where it is not given; NULL: none */
     unsigned flags;
     const char *same_as;         /* stored as that option instead */
+    const char *config;          /* member of config.json that gives it where the flag does not */
     const char *word;            /* of the help, in place of the type's own */
     /* Refuse a value (INVALID; the message is what docker says behind 'for "--x" flag: '), or give
      * another to be stored in *RET. */
@@ -102,6 +103,8 @@ bool dv_cli_has(const struct dv_cli_call *call, const char *name); /* the row ha
 bool dv_cli_set(const struct dv_cli_call *call, const char *name);
 bool dv_cli_on(const struct dv_cli_call *call, const char *name);
 const char *dv_cli_str(const struct dv_cli_call *call, const char *name); /* "" if not given */
+/* The "format" of a list: as given; where it is not, "" with --quiet, else the user's own. */
+const char *dv_cli_format(const struct dv_cli_call *call);
 int64_t dv_cli_num(const struct dv_cli_call *call, const char *name);
 const struct dv_strv *dv_cli_list(const struct dv_cli_call *call, const char *name);
 

@@ -7,8 +7,9 @@
 #include "cli/system/commands.h"
 #include "cli/volume/commands.h"
 
-#define FORMAT                                                                                     \
-    { .name = "format", .type = DV_CLI_STR,                                                        \
+#define FORMAT OWN_FORMAT(NULL)
+#define OWN_FORMAT(config_)                                                                        \
+    { .name = "format", .type = DV_CLI_STR, .config = config_,                                     \
       .help = "Format of the output:\n'table':          a table with headings (default)\n"         \
               "'table TEMPLATE': a table of these fields\n'json':           JSON\n"                \
               "'TEMPLATE':       each row by this template" }
@@ -22,7 +23,8 @@
     { .name = "filter", .letter = letter_, .type = DV_CLI_LIST, .word = "filter",                  \
       .help = "Only what fits the condition (name=value)", .check = dv_check_filter }
 #define DETACH_KEYS                                                                                \
-    { .name = "detach-keys", .type = DV_CLI_STR, .help = "Key sequence that detaches" }
+    { .name = "detach-keys", .type = DV_CLI_STR, .config = "detachKeys",                           \
+      .help = "Key sequence that detaches" }
 #define SIG_PROXY                                                                                  \
     { .name = "sig-proxy", .type = DV_CLI_BOOL, .fallback = "true",                                \
       .help = "Pass signals on to the container" }
@@ -65,7 +67,7 @@ static const struct dv_cli_option images_options[] = {
     BOOL("all", 'a', "Show all images"),
     BOOL("digests", 0, "Show digests"),
     FILTER('f'),
-    FORMAT,
+    OWN_FORMAT("imagesFormat"),
     BOOL("no-trunc", 0, "Do not cut the output"),
     BOOL("quiet", 'q', "Show image IDs only"),
     LATER("tree", 0, DV_CLI_BOOL),
@@ -139,7 +141,7 @@ static const struct dv_cli_option plugin_ls_options[] = {
 static const struct dv_cli_option ps_options[] = {
     BOOL("all", 'a', "Show all containers, not only running ones"),
     FILTER('f'),
-    FORMAT,
+    OWN_FORMAT("psFormat"),
     { .name = "last", .letter = 'n', .type = DV_CLI_INT, .fallback = "-1",
       .help = "Show the N last created ones, in any state" },
     BOOL("latest", 'l', "Show the last created one, in any state"),
@@ -210,6 +212,7 @@ static const struct dv_cli_option update_options[] = {
     { .name = "cpus", .type = DV_CLI_DECIMAL, .help = "Number of CPUs" },
     STR("cpuset-cpus", 0, "CPUs to run on (0-3, 0,1)"),
     STR("cpuset-mems", 0, "Memory nodes to use (0-3, 0,1)"),
+    LATER("kernel-memory", 0, DV_CLI_BYTES),
     { .name = "memory", .letter = 'm', .type = DV_CLI_BYTES, .help = "Memory limit" },
     { .name = "memory-reservation", .type = DV_CLI_BYTES, .help = "Soft memory limit" },
     { .name = "memory-swap", .type = DV_CLI_SWAP,
@@ -238,7 +241,7 @@ static const struct dv_cli_option volume_create_options[] = {
 static const struct dv_cli_option volume_ls_options[] = {
     LATER("cluster", 0, DV_CLI_BOOL),
     FILTER('f'),
-    FORMAT,
+    OWN_FORMAT("volumesFormat"),
     BOOL("quiet", 'q', "Show volume names only"),
 };
 static const struct dv_cli_option volume_prune_options[] = {

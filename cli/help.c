@@ -226,6 +226,7 @@ void dv_cli_help_top(FILE *out)
     fputs("\nCommands:\n", out);
     put_entries(out, rest, n_rest, true);
     fputs("\nGlobal Options:\n"
+          "      --config string      Folder of config.json (else DOCKER_CONFIG, ~/.docker)\n"
           "  -D, --debug              Say what is asked of the daemon\n"
           "  -H, --host string        Daemon's socket, unix:///PATH (else DAVIT_HOST,\n"
           "                           DOCKER_HOST, unix://" DV_DEFAULT_SOCKET ")\n"

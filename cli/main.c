@@ -6,7 +6,7 @@
 
 /* Options that stand before the command. */
 static const struct dv_cli_option global_options[] = {
-    { .name = "config", .type = DV_CLI_STR, .flags = DV_CLI_UNSUPPORTED },
+    { .name = "config", .type = DV_CLI_STR },
     { .name = "context", .letter = 'c', .type = DV_CLI_STR, .flags = DV_CLI_UNSUPPORTED },
     { .name = "debug", .letter = 'D', .type = DV_CLI_BOOL },
     { .name = "host", .letter = 'H', .type = DV_CLI_STR },
@@ -56,6 +56,7 @@ static int run(struct dv_cli_call *call, struct dv_client *client)
         return 1;
     }
     client->debug = dv_cli_on(call, "debug");
+    client->config_dir = dv_cli_str(call, "config");
     code = check_level(dv_cli_str(call, "log-level"), client);
     return code >= 0 ? code : dv_cli_dispatch(client, (int)call->n_args, call->args);
 }

@@ -36,6 +36,7 @@ void dv_client_done(struct dv_client *client)
 {
     dv_http_free(client->http);
     free(client->host);
+    json_object_put(client->config);
     *client = (struct dv_client){ 0 };
 }
 

@@ -14,6 +14,9 @@ struct dv_client {
     bool debug;            /* each request is told on stderr */
     bool may_start;        /* nobody named a daemon: one may be started */
     struct dv_http *http;  /* kept alive between calls; NULL before the first */
+    const char *config_dir; /* of --config; NULL: DOCKER_CONFIG, or ~/.docker */
+    json_object *config;   /* of its config.json, once config_read; user_config.c */
+    bool config_read;
     int status;            /* of the last reply; 0 where there was none */
 };
 

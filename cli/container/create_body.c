@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "cli/client/user_config.h"
 #include "cli/container/create.h"
 #include "core/base/file.h"
 #include "core/base/parse.h"
@@ -124,6 +125,7 @@ static int put_env(const struct dv_cli_call *call, json_object *config, struct d
             return -err->code;
     for (i = 0; i < flags->n; i++)
         dv_xadd(&env, flags->items[i]);
+    dv_user_config_proxies(call->client, flags, &env);
     dv_jset(config, "Env", dv_jstrv(&env, true));
     return 0;
 }

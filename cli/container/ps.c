@@ -340,7 +340,7 @@ static int print_rows(const struct dv_cli_call *call, const struct dv_list *list
 
 int dv_cmd_ps(struct dv_cli_call *call)
 {
-    const char *format = dv_cli_str(call, "format");
+    const char *format = dv_cli_format(call);
     bool quiet = dv_cli_on(call, "quiet") && (!*format || dv_streq(format, "table"));
     struct dv_list list = {
         .columns = dv_cli_on(call, "size") ? COLUMNS "\t{{.Size}}" : COLUMNS,

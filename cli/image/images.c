@@ -156,7 +156,7 @@ static int list_images(const struct dv_cli_call *call, json_object **ret, struct
 
 int dv_cmd_images(struct dv_cli_call *call)
 {
-    const char *format = dv_cli_str(call, "format");
+    const char *format = dv_cli_format(call);
     bool quiet = dv_cli_on(call, "quiet") && (!*format || dv_streq(format, "table"));
     struct dv_list list = {
         .columns = dv_cli_on(call, "digests")

@@ -116,7 +116,7 @@ static int list_volumes(struct dv_cli_call *call, json_object **ret, struct dv_e
 
 int dv_cmd_volume_ls(struct dv_cli_call *call)
 {
-    const char *format = dv_cli_str(call, "format");
+    const char *format = dv_cli_format(call);
     bool quiet = dv_cli_on(call, "quiet") && (!*format || dv_streq(format, "table"));
     struct dv_list list = { .columns = "{{.Driver}}\t{{.Name}}", .heading = dv_volume_heading };
     dv_autojson json_object *reply = NULL, *rows = dv_jarr(), *labels = dv_jarr();

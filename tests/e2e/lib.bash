@@ -11,6 +11,7 @@ engine_names() {
     local n=$((BASHPID % 60000))
     export T_ROOT=$T/root T_RUN=$T/run T_BRIDGE=dvt$n T_TABLE=davit-t$n T_CGROUP=/davit-t$n
     export T_SUBNET=10.$((200 + n % 50)).$((n / 50 % 250)).0/24
+    export DOCKER_CONFIG=$T/no-docker-config # not the one of who runs the tests
     export DAVIT_HOST=unix://$T_RUN/davit.sock DOCKER_HOST=unix://$T_RUN/davit.sock
 }
 
