@@ -240,7 +240,8 @@ for n in range(3):
 print(why); sys.exit(1)' "$peers" >"$T/peers.log" 2>&1 || skip "dockerd cannot be had: $(tail -1 "$T/peers.log")"
     # It writes a key into /etc/docker, whatever it is told: so it has an /etc of its own.
     cp -a /etc "$T/dockerd/etc"
-    PATH=$peers/root/usr/sbin:$peers/root/usr/bin:$PATH setpriv --pdeathsig KILL unshare --net --pid --mount --fork \
+    LD_LIBRARY_PATH=$peers/root/usr/lib/x86_64-linux-gnu PATH=$peers/root/usr/sbin:$peers/root/usr/bin:$PATH \
+        setpriv --pdeathsig KILL unshare --net --pid --mount --fork \
         --kill-child --mount-proc sh -c 'mount --bind "$0" /etc && exec "$@"' "$T/dockerd/etc" \
         "$peers/root/usr/sbin/dockerd" --iptables=false --ip6tables=false --bridge=none \
         --storage-driver=vfs --data-root "$T/dockerd/root" --exec-root "$T/dockerd/exec" --pidfile "$T/dockerd/pid" \
