@@ -456,7 +456,7 @@ static int unknown(const char *path, const char *group)
     }
     fprintf(stderr, "davit: unknown command: davit %s\n\n", path);
     if (group)
-        fprintf(stderr, "Usage:  davit %s COMMAND\n\nRun 'davit %s --help' for more information\n",
+        fprintf(stderr, "Usage:  davit %s\n\nRun 'davit %s --help' for more information\n",
                 group, group);
     else
         fputs("Run 'davit --help' for more information\n", stderr);
@@ -498,7 +498,7 @@ int dv_cli_dispatch(struct dv_client *client, int argc, char *const *argv)
         return help_about(argc - 1, argv + 1);
     call.command = find_command(path);
     if (!call.command && group && (argc == 1 || is_help(argv[1]))) {
-        dv_cli_help_group(stdout, group);
+        dv_cli_help_group(argc == 1 ? stderr : stdout, group); /* only what is asked for is output */
         return 0;
     }
     if (!call.command)

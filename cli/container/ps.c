@@ -335,6 +335,12 @@ static int print_rows(const struct dv_cli_call *call, const struct dv_list *list
         dv_jpush(rows, new_row(c, &style));
         dv_jpush(labels, json_object_get(dv_jget(c, "Labels")));
     }
+    if (dv_jlen(rows) == 0) { /* a field that does not exist is a mistake without containers, too */
+        dv_autojson json_object *nothing = dv_jobj(), *example = new_row(nothing, &style);
+
+        if (dv_list_check(list, example, err) < 0)
+            return -err->code;
+    }
     return dv_list_print(list, rows, labels, err);
 }
 

@@ -31,6 +31,15 @@ void dv_list_done(struct dv_list *list)
     list->template = NULL;
 }
 
+int dv_list_check(const struct dv_list *list, json_object *row, struct dv_error *err)
+{
+    dv_autobuf ignored = DV_TEXT_INIT;
+    const struct dv_template_data data = { .value = row, .row = true };
+    int r = dv_template_run(list->template, &data, &ignored, err);
+
+    return r < 0 ? dv_wrap(err, "failed to execute template") : 0;
+}
+
 int dv_list_print(const struct dv_list *list, json_object *rows, json_object *labels,
                   struct dv_error *err)
 {

@@ -277,6 +277,22 @@ static int failed(const struct node *node, struct dv_error *err, int code, const
                    node->shown, why);
 }
 
+/* People know two names of a member: the one of Go's struct (.Server.APIVersion) and the one of the
+ * document (.Server.ApiVersion), which differ in case at most. The document's own comes first. */
+static bool get_member(json_object *data, const char *name, json_object **ret)
+{
+    if (json_object_object_get_ex(data, name, ret))
+        return true;
+    json_object_object_foreach(data, key, value)
+    {
+        if (strcasecmp(key, name) == 0) {
+            *ret = value;
+            return true;
+        }
+    }
+    return false;
+}
+
 static int look_up(const struct node *node, json_object *data, json_object **ret,
                    struct dv_error *err)
 {
@@ -294,7 +310,7 @@ static int look_up(const struct node *node, json_object *data, json_object **ret
                              json_type_to_name(json_object_get_type(data)));
             return failed(node, err, DV_E_NOT_FOUND, why);
         }
-        if (!json_object_object_get_ex(data, key, &next)) {
+        if (!get_member(data, key, &next)) {
             why = dv_xformat("map has no entry for key \"%s\"", key);
             return failed(node, err, DV_E_NOT_FOUND, why);
         }

@@ -121,6 +121,7 @@ static void templates_print_as_go_does(void **state)
         { "{{index .Labels \"k\"}} {{index .Env 1}} {{index .Labels \"no\"}}", "v C <no value>" },
         { "x {{- .Name -}} y", "x/weby" },
         { "plain }} text", "plain }} text" },
+        { "{{.State.PID}} {{.name}}", "7 /web" },
         { "{{json .Empty}}", "{}" },
         { "", "" },
     };
