@@ -162,16 +162,20 @@ static size_t repeats(const char *text, const char **end)
 }
 
 /* regcomp writes "(a{1,255}){1,255}" out, and "a+" as "aa*", in gigabytes where that is nested deeper
- * ("a++++"), and takes for ever to match "\1". Docker's regular expressions have neither more copies nor
- * references. */
+ * ("a++++"), takes for ever to match "\1", and long to read "a****". Docker's regular expressions have
+ * neither more copies nor references, nor a repetition of a repetition but for the "?" of a lazy one. */
 static bool is_modest(const char *pattern)
 {
     size_t sizes[32], size = 0, last = 1; /* of the groups around, of this one, of its last part */
-    unsigned depth = 0;
+    unsigned depth = 0, run = 0;         /* RUN: repetitions that stand before this character */
 
     while (*pattern) {
         char c = *pattern++;
+        bool repetition = strchr("*+?{", c) != NULL;
 
+        if (repetition && (run > 1 || (run == 1 && c != '?')))
+            return false;
+        run = repetition ? run + 1 : 0;
         if (c == '{' || c == '+') {
             size_t n = c == '+' ? 2 : repeats(pattern - 1, &pattern);
 

@@ -82,13 +82,14 @@ static void names_match_as_docker_users_write_them(void **state)
         {"web", "my-web-1", true}, {"^web", "my-web-1", false}, {"^/web$", "web", true},
         {"^web$", "web", true},    {"^/web$", "web1", false},   {"/web", "web", true},
         {"w.b", "web", true},      {"(", "web", false},         {"a|b", "b", true},
-        {"^w{1,9}e+b$", "web", true}, {"^(w+){1,}e++b$", "web", true},
+        {"^w{1,9}e+b$", "web", true}, {"^(w+){1,}e+?b$", "web", true},
         {"^(w{1,9}e|x){0,9}b$", "web", true},
         /* What would take gigabytes, or minutes, matches nothing. */
         {"^(((((((w{1,255}){1,255}){1,255}){1,255}){1,255}){1,255}){1,255})?web$", "web", false},
         {"^(w{500})*{500}?web$", "web", false},
         {"^w++++++++++++++++++++++++++++++++++++++++++++++++++eb$", "web", false},
         {"^w{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}{1,}eb$", "web", false},
+        {"^w****eb$", "web", false}, {"^w+?*eb$", "web", false},
         {"^(w*)*(e*)*\\\\1*\\\\2*b$", "web", false},
     };
 
