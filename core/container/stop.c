@@ -61,6 +61,16 @@ static void thaw(struct dv_container *c)
         dv_log_warn(NULL, "container %s: thaw: %s", c->id, err.msg);
 }
 
+/* Before it is sent, since the end that follows is told by another thread. */
+static void tell_signal(struct dv_container *c, int signal)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%d", signal);
+    if (is_up(c))
+        dv_container_emit(c, "kill", (const char *const[]){ "signal", text, NULL });
+}
+
 /* SIGKILL to the init, and to everything of its cgroup should that not end it. */
 static int kill_hard(struct dv_container *c, struct dv_error *err)
 {
@@ -118,7 +128,6 @@ static bool kill_restarts(struct dv_container *c, int signal)
 
 int dv_container_kill(struct dv_container *c, int signal, struct dv_error *err)
 {
-    char text[16];
     bool frozen;
     int r;
 
@@ -126,6 +135,7 @@ int dv_container_kill(struct dv_container *c, int signal, struct dv_error *err)
         return 0;
     if (!is_up(c))
         return dv_fail(err, DV_E_CONFLICT, "container %s is not running", c->id);
+    tell_signal(c, signal);
     r = send_signal(c, signal, err);
     /* It ended between the look and the signal: killed is what was asked for. */
     if (r < 0 && !is_up(c) && signal == SIGKILL)
@@ -137,8 +147,6 @@ int dv_container_kill(struct dv_container *c, int signal, struct dv_error *err)
     dv_lock_drop(&c->lock);
     if (signal == SIGKILL && frozen) /* a frozen process dies when it is thawed */
         thaw(c);
-    snprintf(text, sizeof(text), "%d", signal);
-    dv_container_emit(c, "kill", (const char *const[]){ "signal", text, NULL });
     /* As with Docker, a container that was killed can be removed at once. */
     return signal != SIGKILL || wait_down(c, KILL_WAIT_S) ? 0 : kill_hard(c, err);
 }
@@ -182,7 +190,6 @@ int dv_container_stop(struct dv_container *c, int signal, int64_t timeout_s, str
 {
     struct dv_error ignored = { 0 };
     bool waiting = false;
-    char text[16];
     int r;
 
     r = begin_stop(c, &waiting, err);
@@ -193,11 +200,12 @@ int dv_container_stop(struct dv_container *c, int signal, int64_t timeout_s, str
 
     signal = own_signal(c, signal);
     thaw(c);
-    snprintf(text, sizeof(text), "%d", signal);
-    if (send_signal(c, signal, &ignored) == 0)
-        dv_container_emit(c, "kill", (const char *const[]){ "signal", text, NULL });
-    if (!wait_down(c, own_timeout(c, timeout_s)))
+    tell_signal(c, signal);
+    (void)!send_signal(c, signal, &ignored);
+    if (!wait_down(c, own_timeout(c, timeout_s))) {
+        tell_signal(c, SIGKILL);
         r = kill_hard(c, err);
+    }
     if (r == 0)
         dv_container_emit(c, "stop", NULL);
     return r;
