@@ -195,3 +195,120 @@ db.commit()"
     run "$davit" run --name once --restart on-failure:1 busybox sh -c 'echo hi; exit 3'
     [ "$status $output" = "3 hi" ]
 }
+
+gone_container() { ! "$davit" inspect "$1" >/dev/null 2>&1; }
+logged() { "$davit" logs "$1" 2>&1 | grep -q "$2"; } # CONTAINER TEXT
+actions() { "$davit" events --since 1h --until "$(date +%s.%N)" --filter container="$1" --filter type=container --format '{{.Action}}' | grep -vE 'create|attach|exec' | xargs; }
+
+@test "--rm: what ends while no daemon is there is removed by the next one, after a reboot too" {
+    local id volume
+    id=$("$davit" run -d --rm --name brief -v /data busybox sleep 1000)
+    volume=$("$davit" inspect brief | jq -r '.[0].Mounts[0].Name')
+    "$davit" run -d --rm --name stays busybox sleep 1000 >/dev/null
+    local pid
+    pid=$(value brief '{{.State.Pid}}')
+    kill_davitd KILL
+    kill -KILL "$pid"
+    wait_for gone "$pid"
+    start_davitd
+    wait_for gone_container brief
+    expect_match '^(start )?die destroy$' "$(actions "$id")" # the last events before a SIGKILL may be lost
+    run "$davit" volume inspect "$volume"
+    [ "$status" -eq 1 ]
+    is stays running
+    reboot_davitd
+    wait_for gone_container stays
+}
+
+@test "a reboot in the middle of a back-off and of a stop" {
+    "$davit" run -d --name loop --restart always busybox sh -c 'exit 3' >/dev/null
+    "$davit" run -d --name stopping --restart unless-stopped busybox sh -c 'trap "echo told" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
+    wait_for logged stopping ready
+    wait_for restarts_over loop 4
+    wait_for is loop restarting
+    local n
+    n=$(value loop '{{.RestartCount}}')
+    "$davit" stop -t 60 stopping >/dev/null 2>&1 3>&- &
+    wait_for logged stopping told
+    reboot_davitd
+    wait "$!" || true
+    wait_for restarts_over loop $((n + 1))
+    wait_for is stopping exited # the user wanted it to stop
+    "$davit" start stopping
+    is stopping running
+}
+
+@test "a daemon killed in the middle of a stop: the policy does not bring back what the user stopped" {
+    "$davit" run -d --name web --restart unless-stopped busybox sh -c 'trap "echo told; read x < /fifo; exit 0" TERM; mkfifo /fifo; echo ready; while :; do sleep 0.1; done' >/dev/null
+    wait_for logged web ready
+    "$davit" stop -t 60 web >/dev/null 2>&1 3>&- &
+    wait_for logged web told
+    local pid
+    pid=$(value web '{{.State.Pid}}')
+    again KILL
+    wait "$!" || true
+    is web running
+    [ "$(value web '{{.State.Pid}}')" = "$pid" ]
+    "$davit" exec web sh -c 'echo > /fifo'
+    wait_for is web exited
+    has web '{{.State.ExitCode}} {{.RestartCount}}' "0 0"
+    again
+    is web exited
+}
+
+@test "a daemon killed in the middle of a restart or a removal: nothing hangs, nothing is half there" {
+    "$davit" run -d --name web busybox sh -c 'trap "echo told" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
+    wait_for logged web ready
+    "$davit" restart -t 60 web >/dev/null 2>&1 3>&- &
+    wait_for logged web told
+    again KILL
+    wait "$!" || true
+    is web running
+    "$davit" restart -t 0 web
+    is web running
+    "$davit" rm -f web >/dev/null
+    gone_container web
+}
+
+@test "stop signals and time-outs: the container's, the request's, and what follows them" {
+    "$davit" run -d --name own --stop-signal USR1 busybox sh -c 'trap "exit 7" USR1; trap "" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
+    wait_for logged own ready
+    "$davit" stop -t 30 own
+    has own '{{.State.ExitCode}}' 7
+    expect "start kill die stop" "$(actions own)"
+    "$davit" run -d --name deaf --stop-timeout 1 busybox sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
+    wait_for logged deaf ready
+    run timeout 25 "$davit" stop deaf
+    [ "$status" -eq 0 ]
+    has deaf '{{.State.ExitCode}} {{.State.OOMKilled}}' "137 false"
+    expect "start kill kill die stop" "$(actions deaf)"
+    expect "15 9" "$("$davit" events --since 1h --until "$(date +%s.%N)" --filter container=deaf --filter event=kill --format '{{.Actor.Attributes.signal}}' | xargs)"
+    "$davit" run -d --name asked busybox sh -c 'trap "exit 8" INT; trap "" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
+    wait_for logged asked ready
+    "$davit" stop -s INT -t 30 asked
+    has asked '{{.State.ExitCode}}' 8
+}
+
+@test "oom: the event before die, OOMKilled, code 137, and a policy's next run begins without it" {
+    run "$davit" run --name eats -m 24m --memory-swap 24m busybox sh -c 'exec dd if=/dev/zero of=/dev/null bs=100M count=1'
+    [ "$status" -eq 137 ]
+    has eats '{{.State.OOMKilled}} {{.State.ExitCode}} {{.State.Status}}' "true 137 exited"
+    expect "start oom die" "$(actions eats)"
+    expect 137 "$("$davit" events --since 1h --until "$(date +%s.%N)" --filter container=eats --filter event=die --format '{{.Actor.Attributes.exitCode}}')"
+    again KILL
+    has eats '{{.State.OOMKilled}} {{.State.ExitCode}}' "true 137"
+    # It ends while no daemon is there.
+    "$davit" run -d --name later -m 24m --memory-swap 24m busybox sh -c 'mkfifo /fifo; echo ready; read x < /fifo; exec dd if=/dev/zero of=/dev/null bs=100M count=1' >/dev/null
+    wait_for logged later ready
+    local pid root
+    pid=$(value later '{{.State.Pid}}')
+    kill_davitd KILL
+    echo >"/proc/$pid/root/fifo"
+    wait_for gone "$pid"
+    start_davitd
+    wait_for has later '{{.State.OOMKilled}} {{.State.ExitCode}} {{.State.Status}}' "true 137 exited"
+    expect_match '^(start )?oom die$' "$(actions later)"
+    "$davit" run -d --name again --restart on-failure:1 -m 24m --memory-swap 24m busybox sh -c '[ ! -e /ran ] || exec sleep 1000; touch /ran; exec dd if=/dev/zero of=/dev/null bs=100M count=1' >/dev/null
+    wait_for has again '{{.RestartCount}} {{.State.Status}} {{.State.OOMKilled}}' "1 running false"
+    expect "start oom die start" "$(actions again)"
+}
