@@ -291,7 +291,8 @@ static void put_runtime(json_object *obj, struct dv_engine *engine, unsigned ver
     dv_put(obj, "SecurityOptions", security_json(engine, version));
     dv_put_str(obj, "ProductLicense", "");
     dv_put(obj, "Warnings", warnings_json(engine));
-    dv_put(obj, "CDISpecDirs", json_object_new_array());
+    if (version >= 44)
+        dv_put(obj, "CDISpecDirs", json_object_new_array());
     /* What is davit's own: clients ignore a key that they do not know. */
     snprintf(logs, sizeof(logs), "%lld bytes x %lld files",
              (long long)engine->config.log_max_bytes, (long long)engine->config.log_max_files);
