@@ -105,12 +105,14 @@ class Davit(Engine):
         self.run_dir = place.folder("davit-run")
         self.env = dict(os.environ, DAVIT_HOST=f"unix://{self.run_dir}/davit.sock")
 
-    def start(self):
-        sets = {"network.bridge_name": "dvbench0", "network.default_pool": "10.98.0.0/16",
+    def settings(self):
+        return {"network.bridge_name": "dvbench0", "network.default_pool": "10.98.0.0/16",
                 "network.nft_table": "davit-bench", "engine.cgroup_parent": f"/{self.place.group}-davit"}
+
+    def start(self):
         argv = [f"{self.place.build}/bin/davitd", "--root", self.place.folder("davit"),
                 "--run-dir", self.run_dir]
-        for key, value in sets.items():
+        for key, value in self.settings().items():
             argv += ["--set", f"{key}={value}"]
         self.start_daemon(argv, lambda: self.call("ps"))
         self.load_image()

@@ -43,6 +43,31 @@ install_packages() {
         apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
 }
 
+# unpack_packages FOLDER PACKAGE...: Debian packages into FOLDER/root, without installing them; only what
+# is not there yet. Without lists of packages a second try has them.
+unpack_packages() (
+    folder=$1 missing=()
+    shift
+    mkdir -p "$folder/debs" "$folder/root"
+    exec 9>"$folder/lock"
+    flock 9
+    for p; do
+        compgen -G "$folder/debs/${p}_*.deb" >/dev/null || missing+=("$p")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        command -v apt-get >/dev/null || { say "no apt-get here to download ${missing[*]} with" >&2; exit 1; }
+        say "downloading ${missing[*]}"
+        cd "$folder/debs" && try3 download_packages "${missing[@]}" && cd "$OLDPWD" || exit 1
+    fi
+    for p; do
+        [ -e "$folder/root/.unpacked-$p" ] && continue
+        dpkg -x "$folder"/debs/"${p}"_*.deb "$folder/root" && : >"$folder/root/.unpacked-$p" || exit 1
+    done
+)
+download_packages() {
+    apt-get download -qq "$@" || { as_root apt-get update -qq; return 1; }
+}
+
 # build DIR [MESON OPTION...]: configure once, then build ($targets: only these).
 build() {
     local dir=$1
