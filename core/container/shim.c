@@ -157,16 +157,29 @@ static int answer_result(const struct dv_packet *p, int64_t *exit_code, struct d
                    dv_msg_get_str(&p->msg, DV_ST_MESSAGE, "davit-shim failed without a reason"));
 }
 
+/* A shim that ended with a request of ours unread: the kernel tells that once, and before the last words
+ * that it had sent. */
+static int receive(int fd, struct dv_packet *packet, struct dv_error *err)
+{
+    int r = dv_sock_recv(fd, packet, err);
+
+    if (r >= 0 || err->sys_errno != ECONNRESET)
+        return r;
+    dv_packet_done(packet);
+    dv_error_clear(err);
+    return dv_sock_recv(fd, packet, err);
+}
+
 int dv_shim_read_answer(int fd, struct dv_packet *answer, int64_t *exit_code,
                         struct dv_error *err)
 {
-    int r = dv_sock_recv(fd, answer, err);
+    int r = receive(fd, answer, err);
 
     /* Events before the answer are about what the answer contains, or the connection ends behind
      * them. */
     while (r > 0 && answer->msg.kind != DV_SHIM_REPLY && answer->msg.kind != DV_SHIM_ERROR) {
         dv_packet_done(answer);
-        r = dv_sock_recv(fd, answer, err);
+        r = receive(fd, answer, err);
     }
     /* ECONNRESET: it ended before it read all that it was sent. */
     if (r == 0 || (r < 0 && err->sys_errno == ECONNRESET))
