@@ -299,6 +299,81 @@ static void a_later_client_gets_what_comes_from_then_on(void **state)
     expect_text(player_drain(client, NULL), "late\n");
 }
 
+static uint64_t attach_held(struct test *t, struct dv_packet *answer, int *ret_ours)
+{
+    struct dv_msg_writer w;
+    int fd;
+
+    *ret_ours = player_socket(&fd);
+    dv_msg_begin(&w, DV_SHIM_ATTACH, 0, DV_MAX_MSG_BYTES);
+    dv_msg_u64(&w, DV_ST_ATTACH_FLAGS, BOTH | DV_ATTACH_STDIN | DV_ATTACH_HELD);
+    assert_int_equal(player_ask(&t->p, &w, &fd, 1, answer), DV_SHIM_REPLY);
+    close(fd);
+    return dv_msg_get_u64(&answer->msg, DV_ST_TOKEN, 0);
+}
+
+static int release(struct test *t, uint64_t token)
+{
+    dv_autopacket answer = { 0 };
+    struct dv_msg_writer w;
+
+    dv_msg_begin(&w, DV_SHIM_RELEASE, 0, DV_MAX_MSG_BYTES);
+    dv_msg_u64(&w, DV_ST_TOKEN, token);
+    return player_ask(&t->p, &w, NULL, 0, &answer);
+}
+
+/* Log, rest and what the client gets from the release on are together what was written. */
+static void a_held_client_gets_what_comes_behind_the_log(void **state)
+{
+    struct test *t = *state;
+    dv_autopacket held = { 0 };
+    struct dv_field rest;
+    uint64_t token;
+    int ours;
+
+    t->plan.open_stdin = true;
+    run(t, "echo line; printf part; read x; echo ' end'");
+    dv_autoclose int watcher = attach(t, BOTH);
+    (void)watcher;
+    do { /* until the shim has read both */
+        dv_packet_done(&held);
+        token = attach_held(t, &held, &ours);
+        assert_int_not_equal(token, 0);
+        if (!dv_msg_find(&held.msg, DV_ST_REST_OUT, &rest))
+            rest.len = 0;
+        if (rest.len < 4) {
+            assert_int_equal(release(t, token), DV_SHIM_REPLY);
+            close(ours);
+        }
+    } while (rest.len < 4);
+    assert_memory_equal(rest.data, "part", 4);
+    assert_int_equal(write(ours, "go\n", 3), 3);
+    assert_int_equal(release(t, token + 1), DV_SHIM_ERROR);
+    assert_int_equal(release(t, token), DV_SHIM_REPLY);
+    assert_int_equal(release(t, token), DV_SHIM_ERROR);
+    shutdown(ours, SHUT_WR);
+    expect_text(player_drain(ours, NULL), " end\n");
+    close(ours);
+}
+
+/* Who would release it is gone: the container does not wait for that. */
+static void a_held_client_is_dropped_at_the_end(void **state)
+{
+    struct test *t = *state;
+    dv_autopacket held = { 0 };
+    int ours;
+
+    t->plan.open_stdin = true;
+    run(t, "read x; seq 1 100000; exit 3");
+    assert_int_not_equal(attach_held(t, &held, &ours), 0);
+    assert_int_equal(write(ours, "go\n", 3), 3);
+    /* Nothing is read while it is held, so this ends by the shim's giving up; the log has all. */
+    assert_int_equal(player_ask_plain(&t->p, DV_SHIM_CLOSE_STDIN, &held), DV_SHIM_REPLY);
+    assert_int_equal(player_expect_exit(&t->p, SOON_MS), 3);
+    expect_text(player_drain(ours, NULL), "");
+    close(ours);
+}
+
 /* Numbered lines, so that a lost or doubled byte anywhere shows. */
 static void check_numbers(const char *data, size_t n, unsigned lines)
 {
@@ -770,6 +845,8 @@ int main(void)
         TEST(frames_both_streams_to_the_end),
         TEST(gives_each_client_what_it_asked_for),
         TEST(a_later_client_gets_what_comes_from_then_on),
+        TEST(a_held_client_gets_what_comes_behind_the_log),
+        TEST(a_held_client_is_dropped_at_the_end),
         TEST(no_byte_is_lost_on_the_way_to_client_and_log),
         TEST(waits_for_a_slow_client_without_loss),
         TEST(a_vanished_client_holds_nobody_up),
