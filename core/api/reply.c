@@ -1,6 +1,7 @@
 /* reply.c - answers: status line and header, JSON, errors, chunks, and handing the socket on. */
 #include <linux/sockios.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,7 +12,7 @@
 #include "core/base/json.h"
 #include "core/base/time.h"
 
-enum { HEADER_READ_NS = 50 * 1000 * 1000 };
+enum { HEADER_READ_NS = 50 * 1000 * 1000, HEADER_SPIN_NS = 50 * 1000 };
 
 static const struct {
     int status;
@@ -301,13 +302,17 @@ static int hijack_head(struct dv_request *req, bool multiplexed, struct dv_buf *
  * waiting client some 20 us; one that does not read is not waited for. */
 static void let_header_be_read(int fd)
 {
-    uint64_t end = dv_mono_ns() + HEADER_READ_NS;
+    uint64_t begin = dv_mono_ns(), waited = 0;
     int unread = 0;
 
-    while (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0 && dv_mono_ns() < end) {
-        struct timespec nap = { .tv_nsec = 10000 };
+    while (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0 && waited < HEADER_READ_NS) {
+        struct timespec nap = { .tv_nsec = 100 * 1000 };
 
-        nanosleep(&nap, NULL);
+        if (waited < HEADER_SPIN_NS)
+            sched_yield();
+        else
+            nanosleep(&nap, NULL);
+        waited = dv_mono_ns() - begin;
     }
 }
 
