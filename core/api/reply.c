@@ -1,18 +1,11 @@
 /* reply.c - answers: status line and header, JSON, errors, chunks, and handing the socket on. */
-#include <linux/sockios.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "core/api/conn.h"
 #include "core/base/json.h"
-#include "core/base/time.h"
-
-enum { HEADER_READ_NS = 50 * 1000 * 1000, HEADER_SPIN_NS = 50 * 1000 };
 
 static const struct {
     int status;
@@ -297,25 +290,6 @@ static int hijack_head(struct dv_request *req, bool multiplexed, struct dv_buf *
                          DV_API_MAX);
 }
 
-/* Clients that take the socket from under their HTTP library (python3-docker) lose what the library
- * read together with the header. So the stream begins when the header has been read, which takes a
- * waiting client some 20 us; one that does not read is not waited for. */
-static void let_header_be_read(int fd)
-{
-    uint64_t begin = dv_mono_ns(), waited = 0;
-    int unread = 0;
-
-    while (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0 && waited < HEADER_READ_NS) {
-        struct timespec nap = { .tv_nsec = 100 * 1000 };
-
-        if (waited < HEADER_SPIN_NS)
-            sched_yield();
-        else
-            nanosleep(&nap, NULL);
-        waited = dv_mono_ns() - begin;
-    }
-}
-
 int dv_reply_hijack(struct dv_request *req, bool multiplexed, int *ret_fd, char **ret_early,
                     size_t *ret_n_early, struct dv_error *err)
 {
@@ -336,7 +310,6 @@ int dv_reply_hijack(struct dv_request *req, bool multiplexed, int *ret_fd, char 
         free(dv_take(*ret_early));
         return r;
     }
-    let_header_be_read(conn->fd);
     req->state = DV_REPLY_GONE;
     *ret_fd = dv_take_fd(conn->fd);
     return 0;

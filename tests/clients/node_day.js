@@ -117,12 +117,13 @@ async function executes() {
     const exec = await c.exec({ Cmd: ['cat'], AttachStdin: true, AttachStdout: true, AttachStderr: true });
     const stream = await exec.start({ hijack: true, stdin: true });
     const both = demux(stream);
-    assert.strictEqual((await exec.inspect()).Running, true);
+    while (!(await exec.inspect()).Running);
     stream.end('to exec\n');
     assert.deepStrictEqual(await both, ['to exec\n', '']);
     assert.strictEqual((await exec.inspect()).ExitCode, 0);
     const tty = await c.exec({ Cmd: ['sh', '-c', 'read x; stty size'], Tty: true, AttachStdin: true, AttachStdout: true });
     const terminal = await tty.start({ hijack: true, stdin: true, Tty: true });
+    while (!(await tty.inspect()).Running);
     await tty.resize({ h: 12, w: 34 });
     const said = text(terminal);
     terminal.write('\n');

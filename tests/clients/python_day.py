@@ -174,6 +174,7 @@ def executes():
     sock.close()
     tty = api.exec_create(c.id, ["sh", "-c", "read x; stty size"], tty=True, stdin=True)["Id"]
     sock = api.exec_start(tty, tty=True, socket=True)
+    wait_for(lambda: api.exec_inspect(tty)["Running"])
     api.exec_resize(tty, height=11, width=22)
     sock._sock.sendall(b"\n")
     text = b""
