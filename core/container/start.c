@@ -204,6 +204,10 @@ static int send_packet(struct start *s, struct dv_msg_writer *w, const struct fd
     if (r == 0)
         r = dv_sock_send(s->shim.fd, w, list->fds, list->n, err);
     dv_msg_done(w);
+    if (r < 0 && (err->sys_errno == EPIPE || err->sys_errno == ECONNRESET)) {
+        dv_error_clear(err); /* it has ended: why, its answer to an earlier question says */
+        return 0;
+    }
     return r < 0 ? dv_wrap(err, "ask davit-shim to %s", what) : 0;
 }
 
