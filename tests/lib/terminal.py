@@ -18,7 +18,13 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.child = subprocess.Popen(argv, stdin=self.slave, stdout=self.slave, stderr=self.slave,
                                       start_new_session=True, env=dict(os.environ, TERM="linux"),
-                                      preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+                                      preexec_fn=self._enter)
+
+    @staticmethod
+    def _enter():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        for number in signal.SIGINT, signal.SIGQUIT, signal.SIGHUP:  # ignored in a background job
+            signal.signal(number, signal.SIG_DFL)
 
     def _size(self, rows, columns):
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
