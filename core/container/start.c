@@ -382,17 +382,6 @@ static int launch_late_network(struct start *s, struct dv_error *err)
     return r == 0 ? send_go(s, err) : r;
 }
 
-/* A shim that could not create has said why, and may be gone before it is told to go on. */
-static int go_and_read(struct start *s, struct dv_error *err)
-{
-    struct dv_error unsent = { 0 };
-    int sent = send_go(s, &unsent), r = read_created(s, err);
-
-    if (r == 0 && sent < 0)
-        *err = unsent;
-    return r == 0 ? sent : r;
-}
-
 /* The endpoints are made while the shim mounts. */
 static int launch_ready_network(struct start *s, struct dv_error *err)
 {
@@ -400,7 +389,9 @@ static int launch_ready_network(struct start *s, struct dv_error *err)
 
     dv_test_point("start-joined");
     if (r == 0)
-        r = go_and_read(s, err);
+        r = send_go(s, err);
+    if (r == 0)
+        r = read_created(s, err);
     dv_test_point("start-created");
     return r;
 }
