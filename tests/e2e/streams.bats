@@ -43,7 +43,7 @@ post("/containers/count/start")
 late = []
 for i in range(12):
     t = threading.Thread(target=join, args=(i, i % 4 == 0)); t.start(); late.append(t); time.sleep(0.02)
-until(lambda: b"e%d\n" % lines in open_stream("GET", "/containers/count/logs?stderr=1&tail=100").body())
+until(lambda: b"e%d\n" % lines in open_stream("GET", "/containers/count/logs?stderr=1").body())
 last = open_stream("POST", "/containers/count/attach?logs=1&stream=1&stdin=1&stdout=1&stderr=1")
 last.send("the end\n"); got["last"] = last.frames()
 [t.join() for t in early + late]
