@@ -10,7 +10,7 @@ build_packages=(
 test_packages=(
     bats curl jq python3 python3-pyte socat iproute2 nftables procps xz-utils zstd bzip2 debootstrap
     clang libclang-rt-14-dev g++ qemu-system-x86 kmod cpio strace util-linux systemd
-    skopeo umoci
+    skopeo umoci pmccabe
 )
 
 say() { printf '%s\n' "$*"; }
