@@ -50,9 +50,11 @@ begin_slowly() {
     rm -f "$T/slow"
     mkfifo "$T/slow"
     exec 4<>"$T/slow"
-    curl -s --unix-socket "$T_RUN/davit.sock" -o "$T/slow" http://d/images/big:1/get 3>&- 4>&- &
+    rm -f "$T/slow.head"
+    curl -s --unix-socket "$T_RUN/davit.sock" -D "$T/slow.head" -o "$T/slow" http://d/images/big:1/get 3>&- 4>&- &
     pids=$!
     wait_for one_worker
+    wait_for test -s "$T/slow.head" # the answer has begun: what ends it now cuts the archive short
 }
 one_worker() { [ "$(workers)" = 1 ]; }
 
