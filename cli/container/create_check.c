@@ -170,7 +170,7 @@ static int device_path(const char *value, const char **ret_number, struct dv_err
 
 int dv_check_weight(const char *value, char **ret, struct dv_error *err)
 {
-    const char *number;
+    const char *number = NULL;
     uint64_t weight;
 
     (void)ret;
@@ -183,7 +183,7 @@ int dv_check_weight(const char *value, char **ret, struct dv_error *err)
 
 int dv_check_bps(const char *value, char **ret, struct dv_error *err)
 {
-    const char *number;
+    const char *number = NULL;
     int64_t rate;
 
     (void)ret;
@@ -199,7 +199,7 @@ int dv_check_bps(const char *value, char **ret, struct dv_error *err)
 
 int dv_check_iops(const char *value, char **ret, struct dv_error *err)
 {
-    const char *number;
+    const char *number = NULL;
     uint64_t rate;
 
     (void)ret;

@@ -226,7 +226,7 @@ static int decode_str(json_object *obj, const struct dv_json_field *f, void *at,
                       const struct path *path, struct dv_error *err)
 {
     char **to = at, *copy;
-    const char *text;
+    const char *text = NULL;
     int r = get_string(obj, &text, path, err);
 
     (void)f;
@@ -266,8 +266,8 @@ static int get_whole(json_object *obj, int64_t *ret_i, uint64_t *ret_u, const st
 static int decode_i64(json_object *obj, const struct dv_json_field *f, void *at,
                       const struct path *path, struct dv_error *err)
 {
-    int64_t i;
-    uint64_t u;
+    int64_t i = 0;
+    uint64_t u = 0;
     int r = get_whole(obj, &i, &u, path, err);
 
     (void)f;
@@ -282,8 +282,8 @@ static int decode_i64(json_object *obj, const struct dv_json_field *f, void *at,
 static int decode_u64(json_object *obj, const struct dv_json_field *f, void *at,
                       const struct path *path, struct dv_error *err)
 {
-    int64_t i;
-    uint64_t u;
+    int64_t i = 0;
+    uint64_t u = 0;
     int r = get_whole(obj, &i, &u, path, err);
 
     (void)f;

@@ -56,7 +56,7 @@ static int serve_blob_open(struct request *q)
 static int serve_blob_done(struct request *q)
 {
     char key[DV_KEY_BYTES];
-    const char *digest;
+    const char *digest = NULL;
     int r;
 
     r = get_digest(q, DV_WT_DIGEST, false, &digest);
@@ -74,7 +74,7 @@ static int serve_blob_done(struct request *q)
 
 static int serve_blob_read(struct request *q)
 {
-    const char *digest;
+    const char *digest = NULL;
     int r = get_digest(q, DV_WT_DIGEST, false, &digest);
 
     return r < 0 ? r : dv_store_open_blob(q->job->images, digest, q->ret_fd, q->err);
@@ -117,7 +117,7 @@ static int new_workspace(struct request *q, const char *parent)
 static int serve_layer_prepare(struct request *q)
 {
     char id[DV_LAYER_ID_BYTES];
-    const char *chain, *parent;
+    const char *chain = NULL, *parent = NULL;
     int r;
 
     r = get_digest(q, DV_WT_CHAIN, true, &chain);
@@ -164,7 +164,7 @@ static int find_token(const struct request *q, size_t *ret)
 
 static int serve_layer_commit(struct request *q)
 {
-    const char *chain, *parent;
+    const char *chain = NULL, *parent = NULL;
     size_t i = 0;
     int r;
 

@@ -16,6 +16,7 @@
 #include "core/image/image.h"
 #include "core/network/network.h"
 #include "core/plugin/drivers.h"
+#include "core/plugin/probe.h"
 #include "core/runtime/cgroup.h"
 
 struct fake fake;
