@@ -13,6 +13,15 @@ void dv_put(json_object *obj, const char *key, json_object *take)
         json_object_put(take);
 }
 
+void dv_put_list(json_object *obj, const char *key, json_object *take)
+{
+    if (take && json_object_array_length(take) == 0) {
+        json_object_put(take);
+        take = NULL;
+    }
+    dv_put(obj, key, take);
+}
+
 void dv_put_str(json_object *obj, const char *key, const char *text)
 {
     dv_put(obj, key, json_object_new_string(text ? text : ""));

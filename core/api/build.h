@@ -9,6 +9,8 @@
 #include "core/base/json.h"
 
 void dv_put(json_object *obj, const char *key, json_object *take); /* NULL: a JSON null */
+/* A list that is null where it is empty, as Go writes one that nobody added to. */
+void dv_put_list(json_object *obj, const char *key, json_object *take);
 void dv_put_str(json_object *obj, const char *key, const char *text); /* NULL: "" */
 void dv_put_int(json_object *obj, const char *key, int64_t value);
 void dv_put_bool(json_object *obj, const char *key, bool value);

@@ -116,11 +116,7 @@ int dv_api_container_prune(struct dv_request *req, struct dv_error *err)
     dv_events_emit(req->engine->events, "container", "prune", "",
                    (const char *const[]){ "reclaimed", text, NULL });
     obj = json_object_new_object();
-    if (json_object_array_length(pruned.ids) == 0) {
-        json_object_put(pruned.ids);
-        pruned.ids = NULL; /* null, as Go has it */
-    }
-    dv_put(obj, "ContainersDeleted", pruned.ids);
+    dv_put_list(obj, "ContainersDeleted", pruned.ids);
     dv_put_int(obj, "SpaceReclaimed", (int64_t)pruned.bytes);
     dv_reply_json(req, 200, obj);
     return 0;

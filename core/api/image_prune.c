@@ -101,11 +101,7 @@ int dv_api_image_prune(struct dv_request *req, struct dv_error *err)
     if (r == 0) {
         prune_all(&p);
         obj = json_object_new_object();
-        if (json_object_array_length(p.deleted) == 0) {
-            json_object_put(p.deleted);
-            p.deleted = NULL; /* null, as Go has it */
-        }
-        dv_put(obj, "ImagesDeleted", p.deleted);
+        dv_put_list(obj, "ImagesDeleted", p.deleted);
         dv_put_int(obj, "SpaceReclaimed", (int64_t)p.bytes);
         dv_reply_json(req, 200, obj);
     }

@@ -265,10 +265,6 @@ static json_object *warnings_json(struct dv_engine *engine)
         if (text)
             json_object_array_add(list, json_object_new_string(text));
     }
-    if (list && json_object_array_length(list) == 0) {
-        json_object_put(list);
-        list = NULL; /* null, as Go has it */
-    }
     return list;
 }
 
@@ -290,7 +286,7 @@ static void put_runtime(json_object *obj, struct dv_engine *engine, unsigned ver
     put_commit(obj, "InitCommit", version);
     dv_put(obj, "SecurityOptions", security_json(engine, version));
     dv_put_str(obj, "ProductLicense", "");
-    dv_put(obj, "Warnings", warnings_json(engine));
+    dv_put_list(obj, "Warnings", warnings_json(engine));
     if (version >= 44)
         dv_put(obj, "CDISpecDirs", json_object_new_array());
     /* What is davit's own: clients ignore a key that they do not know. */
