@@ -3,20 +3,6 @@
 #include "cli/container/commands.h"
 #include "cli/format/timestamp.h"
 #include "cli/util.h"
-#include "core/base/time.h"
-
-static int put_time(struct dv_buf *target, const struct dv_cli_call *call, const char *option,
-                    struct dv_error *err)
-{
-    dv_autofree char *text = NULL;
-
-    if (!*dv_cli_str(call, option))
-        return 0;
-    if (dv_timestamp_parse(dv_cli_str(call, option), dv_now_ns(), &text, err) < 0)
-        return dv_wrap(err, "invalid value for \"%s\"", option);
-    dv_xput_query(target, option, text);
-    return 0;
-}
 
 static int put_target(struct dv_buf *target, const struct dv_cli_call *call, const char *id,
                       struct dv_error *err)
@@ -26,8 +12,9 @@ static int put_target(struct dv_buf *target, const struct dv_cli_call *call, con
     dv_xput_query(target, "follow", dv_cli_on(call, "follow") ? "1" : NULL);
     dv_xput_query(target, "timestamps", dv_cli_on(call, "timestamps") ? "1" : NULL);
     dv_xput_query(target, "tail", dv_cli_str(call, "tail"));
-    return put_time(target, call, "since", err) < 0 ? -err->code
-                                                    : put_time(target, call, "until", err);
+    if (dv_timestamp_put_query(target, "since", dv_cli_str(call, "since"), err) < 0)
+        return -err->code;
+    return dv_timestamp_put_query(target, "until", dv_cli_str(call, "until"), err);
 }
 
 static int copy_logs(struct dv_http *http, bool tty, struct dv_error *err)

@@ -6,6 +6,7 @@
 
 #include "cli/util.h"
 #include "core/base/parse.h"
+#include "core/base/time.h"
 
 /* N digits at *P within MIN..MAX; *P moves on. */
 static bool take_number(const char **p, int n, int min, int max, int *ret)
@@ -124,4 +125,17 @@ int dv_timestamp_parse(const char *text, uint64_t now_ns, char **ret, struct dv_
         return 0;
     }
     return dv_fail(err, DV_E_INVALID, "failed to parse value as time or duration: \"%s\"", text);
+}
+
+int dv_timestamp_put_query(struct dv_buf *target, const char *key, const char *text,
+                           struct dv_error *err)
+{
+    dv_autofree char *value = NULL;
+
+    if (!*text)
+        return 0;
+    if (dv_timestamp_parse(text, dv_now_ns(), &value, err) < 0)
+        return dv_wrap(err, "invalid value for \"%s\"", key);
+    dv_xput_query(target, key, value);
+    return 0;
 }

@@ -117,19 +117,6 @@ static int print_stream(struct dv_http *http, const struct dv_template *template
     return r;
 }
 
-static int put_span(struct dv_buf *target, const struct dv_cli_call *call, const char *option,
-                    struct dv_error *err)
-{
-    dv_autofree char *text = NULL;
-
-    if (!*dv_cli_str(call, option))
-        return 0;
-    if (dv_timestamp_parse(dv_cli_str(call, option), dv_now_ns(), &text, err) < 0)
-        return dv_wrap(err, "invalid value for \"%s\"", option);
-    dv_xput_query(target, option, text);
-    return 0;
-}
-
 static int parse_format(const char *format, struct dv_template **ret, struct dv_error *err)
 {
     dv_autofree char *text = NULL;
@@ -152,7 +139,8 @@ int dv_cmd_events(struct dv_cli_call *call)
 
     dv_xput(&target, "/events");
     if (parse_format(dv_cli_str(call, "format"), &template, &err) < 0 ||
-        put_span(&target, call, "since", &err) < 0 || put_span(&target, call, "until", &err) < 0)
+        dv_timestamp_put_query(&target, "since", dv_cli_str(call, "since"), &err) < 0 ||
+        dv_timestamp_put_query(&target, "until", dv_cli_str(call, "until"), &err) < 0)
         return dv_cli_fail(&err);
     dv_xput_query(&target, "filters", filters);
     request.target = target.data;
