@@ -10,11 +10,7 @@ setup_file() {
     export PYTHONPATH=$PWD/tests/lib PYTHONDONTWRITEBYTECODE=1
 }
 teardown_file() { stop_engine; }
-teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
-}
+teardown() { remove_containers; }
 
 # api METHOD PATH [BODY [CURL ARGUMENT...]]: prints the body; $code has the status, $T/head the headers.
 api() {

@@ -8,10 +8,8 @@ teardown_file() { stop_engine; }
 teardown() {
     rm -rf "/var/lib/davit-e2e-plugin.$T_BRIDGE"
     [ -z "${BATS_TEST_COMPLETED-}" ] || return 0
-    local ids
     restart_davitd
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids
+    remove_containers
 }
 
 # What a davitd says that ends at once; its exit code is in $status.

@@ -21,11 +21,7 @@ setup() {
     [[ $BATS_TEST_DESCRIPTION != 20.10* ]] || docker=$old
     [ -n "$docker" ] && [ -x "$docker" ] || skip "${docker:-no docker client in PATH} is not there"
 }
-teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
-}
+teardown() { remove_containers; }
 
 running() { [ "$("$davit" inspect -f '{{.State.Running}}' "$1")" = true ]; }
 

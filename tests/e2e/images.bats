@@ -22,9 +22,7 @@ as_before() { [ "$(state)" = "$(cat "$T/state")" ]; }
 
 # Remove all images but busybox, and prove that they leave nothing.
 teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
+    remove_containers
     "$davit" images --format '{{.Repository}}:{{.Tag}}' | grep -vxF -e busybox:latest -e '<none>:<none>' |
         while read -r name; do "$davit" rmi -f "$name" >/dev/null; done
     "$davit" images --no-trunc --format '{{.Repository}} {{.ID}}' | sed -n 's/^<none> //p' |

@@ -68,11 +68,16 @@ leftovers() {
 }
 no_leftovers() { [ -z "$(leftovers)" ]; }
 
-# Remove all containers, shut down, and prove that nothing is left.
-stop_engine() {
+# remove_containers [-v]: all, running or not; with -v their anonymous volumes too.
+remove_containers() {
     local ids
     ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
+    [ -z "$ids" ] || "$davit" rm -f "$@" $ids >/dev/null
+}
+
+# Remove all containers, shut down, and prove that nothing is left.
+stop_engine() {
+    remove_containers
     "$davit" system shutdown
     wait_for gone "$(cat "$T/davitd.pid")"
     if ! wait_for no_leftovers; then

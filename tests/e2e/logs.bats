@@ -6,10 +6,8 @@ bats_require_minimum_version 1.5.0
 setup_file() { engine_names; start_davitd; busybox_image; mkdir -m 0777 "$T/in"; }
 teardown_file() { stop_engine; }
 teardown() {
-    local ids
     rm -f "$T/in/go"
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
+    remove_containers
 }
 
 ended() { [ "$("$davit" inspect -f '{{.State.Status}}' "$1")" = exited ]; }

@@ -3,11 +3,7 @@ load lib
 
 setup_file() { engine_names; start_davitd; busybox_image; }
 teardown_file() { stop_engine; }
-teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
-}
+teardown() { remove_containers; }
 
 value() { "$davit" inspect -f "$2" "$1"; }
 api() { # METHOD PATH [BODY]: status and body

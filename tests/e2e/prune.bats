@@ -14,9 +14,7 @@ setup_file() {
 base_image() { "$davit" import -c 'CMD ["sh"]' "$T/rootfs.tar" busybox:latest >/dev/null; }
 teardown_file() { stop_engine; }
 teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -fv $ids >/dev/null
+    remove_containers -v
     "$davit" images --format '{{.ID}} {{.Repository}}' --no-trunc | while read -r id name; do
         [ "$name" = busybox ] || "$davit" rmi -f "$id" >/dev/null
     done

@@ -5,11 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() { engine_names; start_davitd; busybox_image; }
 teardown_file() { stop_engine; }
-teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
-}
+teardown() { remove_containers; }
 
 # Python with the raw API at hand, and a daemon to restart.
 py() {

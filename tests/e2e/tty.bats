@@ -21,11 +21,7 @@ setup() {
     [[ $BATS_TEST_DESCRIPTION != 20.10:* ]] || CLIENT=$old
     [ -n "$CLIENT" ] && [ -x "$CLIENT" ] || skip "${CLIENT:-no docker client in PATH} is not there"
 }
-teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
-}
+teardown() { remove_containers; }
 
 # Python with a client and a terminal at hand; Terminal's arguments are the client's.
 py() {

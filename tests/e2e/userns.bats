@@ -16,11 +16,7 @@ teardown_file() {
     sed -i "/^$U:/d" /etc/subuid /etc/subgid
     stop_engine
 }
-teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
-}
+teardown() { remove_containers; }
 words() { tr -s ' \n\t' ' ' | sed 's/^ //; s/ $//'; }
 upper_of() { find "$T_ROOT/storage/overlay" -name "$1" -printf '%h\n'; }
 

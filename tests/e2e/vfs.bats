@@ -5,11 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() { engine_names; start_davitd --set storage.driver=vfs; busybox_image; tools/busybox-rootfs >"$T/rootfs.tar"; }
 teardown_file() { stop_engine; }
-teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -f $ids >/dev/null
-}
+teardown() { remove_containers; }
 mkimage() { python3 tests/lib/mkimage --rootfs "$T/rootfs.tar" "$@"; }
 mktar() { python3 tests/lib/mktar "$@"; }
 copies() { find "$T_ROOT/storage/vfs" -mindepth 2 -maxdepth 2 ! -path '*/trash/*' | sort; }

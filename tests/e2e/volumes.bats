@@ -15,9 +15,7 @@ teardown_file() {
 }
 
 teardown() {
-    local ids
-    ids=$("$davit" ps -aq)
-    [ -z "$ids" ] || "$davit" rm -fv $ids >/dev/null
+    remove_containers -v
     "$davit" volume prune -af >/dev/null
     rm -rf "$T/state"
 }
