@@ -29,6 +29,7 @@ class Engine:
     """One line of the table. A subclass fills in NAME and the command lines."""
     name = ""
     image = "busybox"
+    unrotated = ()  # options of run that let the log grow; most do without being asked
     programs = {}            # title of the memory table: names of programs
 
     def __init__(self, place):
@@ -98,6 +99,7 @@ class Engine:
 
 class Davit(Engine):
     name = "davit"
+    unrotated = ("--log-opt", "max-size=-1")
     programs = {"daemon": ["davitd"], "for each container": ["davit-shim"]}
 
     def __init__(self, place):
