@@ -125,19 +125,6 @@ static char *system_warning(const struct dv_cli_call *call)
                           : "dangling images");
 }
 
-/* A kind that the daemon cannot prune yet is named, and the others go on. */
-static int prune_if_known(struct dv_cli_call *call, const struct kind *kind,
-                          const struct dv_strv *filters, int64_t *space)
-{
-    struct dv_error err = { 0 };
-
-    if (prune(call, kind, filters, space, &err) == 0)
-        return 0;
-    fflush(stdout);
-    fprintf(stderr, "davit: %s: %s\n", kind->target + 1, err.msg);
-    return call->client->status == 501 ? 0 : 1;
-}
-
 static bool filters_by_time(const struct dv_strv *filters)
 {
     for (size_t i = 0; i < filters->n; i++)
@@ -149,23 +136,24 @@ static bool filters_by_time(const struct dv_strv *filters)
 int dv_cmd_system_prune(struct dv_cli_call *call)
 {
     const struct dv_strv *filters = dv_cli_list(call, "filter");
+    bool with_volumes = dv_cli_on(call, "volumes");
     dv_autofree char *warning = system_warning(call);
     dv_autostrv of_images = { 0 };
+    struct dv_error err = { 0 };
     int64_t space = 0;
-    int code = 0;
 
-    if (dv_cli_on(call, "volumes") && filters_by_time(filters)) {
+    if (with_volumes && filters_by_time(filters)) {
         fprintf(stderr, "ERROR: The \"until\" filter is not supported with \"--volumes\"\n");
         return 1;
     }
     if (!confirmed(call, warning))
         return 1;
     image_filters(call, &of_images);
-    code |= prune_if_known(call, &containers, filters, &space);
-    code |= prune_if_known(call, &networks, filters, &space);
-    if (dv_cli_on(call, "volumes"))
-        code |= prune_if_known(call, &volumes, filters, &space);
-    code |= prune_if_known(call, &images, &of_images, &space);
+    if (prune(call, &containers, filters, &space, &err) < 0 ||
+        prune(call, &networks, filters, &space, &err) < 0 ||
+        (with_volumes && prune(call, &volumes, filters, &space, &err) < 0) ||
+        prune(call, &images, &of_images, &space, &err) < 0)
+        return dv_cli_fail(&err);
     print_space(space);
-    return code;
+    return 0;
 }

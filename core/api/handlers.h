@@ -17,7 +17,7 @@ dv_handler_fn dv_api_container_top, dv_api_container_update, dv_api_container_pr
 dv_handler_fn dv_api_container_attach, dv_api_container_wait, dv_api_container_logs,
     dv_api_exec_create, dv_api_exec_start, dv_api_exec_inspect, dv_api_exec_resize;
 /* df.c */
-dv_handler_fn dv_api_system_df;
+dv_handler_fn dv_api_system_df, dv_api_build_prune;
 /* images.c, image_load.c, image_prune.c, image_save.c */
 dv_handler_fn dv_api_image_list, dv_api_image_inspect, dv_api_image_history, dv_api_image_tag,
     dv_api_image_remove, dv_api_image_create, dv_api_image_load, dv_api_image_get,
@@ -26,4 +26,4 @@ dv_handler_fn dv_api_image_list, dv_api_image_inspect, dv_api_image_history, dv_
 dv_handler_fn dv_api_volume_create, dv_api_volume_list, dv_api_volume_inspect,
     dv_api_volume_remove, dv_api_volume_prune;
 /* networks.c */
-dv_handler_fn dv_api_network_list, dv_api_network_inspect;
+dv_handler_fn dv_api_network_list, dv_api_network_inspect, dv_api_network_prune;

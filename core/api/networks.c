@@ -1,4 +1,4 @@
-/* networks.c - networks: list and inspect. */
+/* networks.c - networks: list, inspect and prune. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "core/api/containers.h"
 #include "core/api/filters.h"
 #include "core/api/handlers.h"
+#include "core/container/events.h"
 #include "core/daemon/engine.h"
 #include "core/network/network.h"
 
@@ -181,4 +182,26 @@ int dv_api_network_inspect(struct dv_request *req, struct dv_error *err)
     if (r == 0)
         dv_reply_json(req, 200, network_json(&view, req, containers_json(req->engine, view.id)));
     return r;
+}
+
+/* The built-in networks stay, and as long as none can be created there are no others: what a prune
+ * checks and tells is all that it has to do. `docker system prune` goes through here. */
+int dv_api_network_prune(struct dv_request *req, struct dv_error *err)
+{
+    static const char *const keys[] = { "label", "label!", "until", NULL };
+    dv_autofilters f = { .n = 0 };
+    uint64_t until_ns;
+    json_object *obj;
+    int r = dv_filters_parse(dv_query(req, "filters"), keys, &f, err);
+
+    if (r == 0)
+        r = dv_filter_until(&f, &until_ns, err);
+    if (r < 0)
+        return r;
+    dv_events_emit(req->engine->events, "network", "prune", "",
+                   (const char *const[]){ "reclaimed", "0", NULL });
+    obj = json_object_new_object();
+    dv_put(obj, "NetworksDeleted", NULL);
+    dv_reply_json(req, 200, obj);
+    return 0;
 }

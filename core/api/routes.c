@@ -58,7 +58,7 @@ const struct dv_api_route dv_routes[] = {
     /* image */
     { "POST", "/build", NULL, 0, 0 },
     { "POST", "/build/cancel", NULL, 0, 0 },
-    { "POST", "/build/prune", NULL, 0, 0 },
+    { "POST", "/build/prune", dv_api_build_prune, 0, 0 },
     { "POST", "/commit", NULL, 0, 0 },
     { "POST", "/images/create", dv_api_image_create, 0, DV_ROUTE_UPLOAD },
     { "GET", "/images/get", dv_api_images_get, 0, 0 },
@@ -75,7 +75,7 @@ const struct dv_api_route dv_routes[] = {
     /* network */
     { "GET", "/networks", dv_api_network_list, 0, 0 },
     { "POST", "/networks/create", NULL, 0, 0 },
-    { "POST", "/networks/prune", NULL, 0, 0 },
+    { "POST", "/networks/prune", dv_api_network_prune, 0, 0 },
     { "POST", "/networks/{id}/connect", NULL, 0, 0 },
     { "POST", "/networks/{id}/disconnect", NULL, 0, 0 },
     { "DELETE", "/networks/{id}", NULL, 0, 0 },

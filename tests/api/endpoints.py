@@ -133,6 +133,8 @@ CALLS = {
     "GET /images/{name}/history": {"name": lambda: "busybox"},
     "GET /images/{name}/json": {"name": lambda: "busybox"},
     "POST /images/{name}/tag": {"name": lambda: "busybox", "query": "repo=a/b&tag=1"},
+    "POST /networks/prune": {"query": "filters=%7B%22until%22%3A%5B%221h%22%5D%7D"},
+    "POST /build/prune": {"query": "all=1&filters=%7B%22until%22%3A%5B%221h%22%5D%7D"},
     "GET /networks": {}, "GET /networks/{id}": {"name": lambda: "bridge", "query": "verbose=1&scope=local"},
     "GET /volumes": {},
     "POST /volumes/create": {"body": {"Labels": {"a": "b"}}},

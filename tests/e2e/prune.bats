@@ -216,4 +216,7 @@ repositories() { "$davit" images --format '{{.Repository}}' "$@" | sort | xargs;
     diff "$T/theirs" "$T/ours"
     expect "Total reclaimed space: 7kB" "$(docker image prune -af --filter label!=x | tail -1)"
     expect "Total reclaimed space: 9kB" "$(docker container prune -f | tail -1)"
+    # Networks and a build cache go with it, of which there are none.
+    expect "Total reclaimed space: 0B" "$(docker system prune -f --volumes)"
+    expect "" "$(docker network prune -f)"
 }
