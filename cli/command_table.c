@@ -92,7 +92,7 @@ static const struct dv_cli_option image_inspect_options[] = {
 static const struct dv_cli_option inspect_options[] = {
     DOCUMENT_FORMAT,
     BOOL("size", 's', "Show the sizes of a container"),
-    STR("type", 0, "Only objects of this type (container, image, volume)"),
+    STR("type", 0, "Only objects of this type (container, image, network, volume)"),
 };
 static const struct dv_cli_option kill_options[] = {
     STR("signal", 's', "Signal to send (KILL if not given)"),

@@ -1,4 +1,4 @@
-/* inspect.c - inspect: the daemon's documents of containers and images. */
+/* inspect.c - inspect: the daemon's documents of containers, images, networks and volumes. */
 #include "cli/container/commands.h"
 #include "cli/format/document.h"
 #include "cli/format/json_text.h"
@@ -13,6 +13,7 @@ static const struct kind {
 } kinds[] = {
     { "container", "/containers/", "/json", true },
     { "image", "/images/", "/json", false },
+    { "network", "/networks/", "", false },
     { "volume", "/volumes/", "", false },
 };
 
@@ -99,8 +100,8 @@ int dv_cmd_inspect(struct dv_cli_call *call)
     for (size_t i = 0; i < N(kinds); i++)
         known = known || dv_streq(type, kinds[i].type);
     if (!known) {
-        fprintf(stderr, "unsupported: type \"%s\": must be one of \"container\", \"image\", "
-                "\"volume\"\n", type);
+        fprintf(stderr, "unknown type: \"%s\": must be one of \"container\", \"image\", "
+                "\"network\", \"volume\"\n", type);
         return DV_EXIT_USAGE;
     }
     return inspect_all(call, type);

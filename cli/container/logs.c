@@ -4,6 +4,14 @@
 #include "cli/format/timestamp.h"
 #include "cli/util.h"
 
+static int put_time(struct dv_buf *target, const struct dv_cli_call *call, const char *key,
+                    struct dv_error *err)
+{
+    int r = dv_timestamp_put_query(target, key, dv_cli_str(call, key), err);
+
+    return r < 0 ? dv_wrap(err, "invalid value for \"%s\"", key) : 0;
+}
+
 static int put_target(struct dv_buf *target, const struct dv_cli_call *call, const char *id,
                       struct dv_error *err)
 {
@@ -12,9 +20,9 @@ static int put_target(struct dv_buf *target, const struct dv_cli_call *call, con
     dv_xput_query(target, "follow", dv_cli_on(call, "follow") ? "1" : NULL);
     dv_xput_query(target, "timestamps", dv_cli_on(call, "timestamps") ? "1" : NULL);
     dv_xput_query(target, "tail", dv_cli_str(call, "tail"));
-    if (dv_timestamp_put_query(target, "since", dv_cli_str(call, "since"), err) < 0)
+    if (put_time(target, call, "since", err) < 0)
         return -err->code;
-    return dv_timestamp_put_query(target, "until", dv_cli_str(call, "until"), err);
+    return put_time(target, call, "until", err);
 }
 
 static int copy_logs(struct dv_http *http, bool tty, struct dv_error *err)

@@ -135,7 +135,7 @@ int dv_timestamp_put_query(struct dv_buf *target, const char *key, const char *t
     if (!*text)
         return 0;
     if (dv_timestamp_parse(text, dv_now_ns(), &value, err) < 0)
-        return dv_wrap(err, "invalid value for \"%s\"", key);
+        return -err->code;
     dv_xput_query(target, key, value);
     return 0;
 }

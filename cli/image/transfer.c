@@ -21,11 +21,11 @@ char *dv_platform_json(const char *text)
     return dv_json_text(doc);
 }
 
-static int os_failure(const char *path)
+static int os_failure(const char *doing, const char *path)
 {
     const char *reason = strerror(errno);
 
-    fprintf(stderr, "open %s: %c%s\n", path, reason[0] | 0x20, reason + 1);
+    fprintf(stderr, "%s %s: %c%s\n", doing, path, reason[0] | 0x20, reason + 1);
     return 1;
 }
 
@@ -58,7 +58,7 @@ int dv_cmd_load(struct dv_cli_call *call)
     if (*input) {
         opened = open(input, O_RDONLY | O_CLOEXEC);
         if (opened < 0)
-            return os_failure(input);
+            return os_failure("open", input);
     } else if (isatty(STDIN_FILENO)) {
         fputs("requested load from stdin, but stdin is empty\n", stderr);
         return 1;
@@ -97,7 +97,7 @@ int dv_cmd_import(struct dv_cli_call *call)
     } else if (!is_url(source)) {
         fd = opened = open(source, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-            return os_failure(source);
+            return os_failure("open", source);
     }
     dv_xput(&target, "/images/create");
     dv_xput_query(&target, "fromSrc", fd >= 0 ? "-" : source);
@@ -204,6 +204,36 @@ static int save_special(struct dv_cli_call *call, const char *path, int given_fd
     return copy_to(http, given_fd < 0 ? opened : given_fd, path, err);
 }
 
+/* The folder that PATH is to be in; caller frees. */
+static char *folder_of(const char *path)
+{
+    const char *end = strrchr(path, '/');
+
+    if (!end)
+        return dv_xstrdup(".");
+    while (end > path && end[-1] == '/')
+        end--;
+    return end == path ? dv_xstrdup("/") : dv_xstrndup(path, (size_t)(end - path));
+}
+
+/* Before the daemon is asked, so that nobody waits for an archive that has no place. */
+static int check_output(const char *path)
+{
+    dv_autofree char *folder = folder_of(path);
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        fputs("failed to save image: cannot write to a directory\n", stderr);
+        return 1;
+    }
+    if (stat(folder, &st) < 0)
+        return os_failure("failed to save image: invalid output path: stat", folder);
+    if (S_ISDIR(st.st_mode))
+        return 0;
+    errno = ENOTDIR;
+    return os_failure("failed to save image: invalid output path: stat", folder);
+}
+
 int dv_cmd_save(struct dv_cli_call *call)
 {
     const char *path = dv_cli_str(call, "output");
@@ -215,17 +245,13 @@ int dv_cmd_save(struct dv_cli_call *call)
         fputs("cowardly refusing to save to a terminal. Use the -o flag or redirect\n", stderr);
         return 1;
     }
-    if (!*path) {
+    if (*path && check_output(path) != 0)
+        return 1;
+    if (!*path)
         r = save_special(call, "to stdout", STDOUT_FILENO, &err);
-    } else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        if (S_ISDIR(st.st_mode)) {
-            fprintf(stderr, "failed to save image: invalid output path: \"%s\" must be a file, it "
-                    "is a directory\n", path);
-            return 1;
-        }
+    else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
         r = save_special(call, path, -1, &err);
-    } else {
+    else
         r = save_file(call, path, &err);
-    }
     return r < 0 ? dv_cli_fail(&err) : 0;
 }
