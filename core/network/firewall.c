@@ -13,6 +13,7 @@
 #include "core/network/firewall.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <davit/network.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
@@ -26,6 +27,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,14 +44,19 @@
 #endif
 
 enum {
-    BATCH_BYTES = 512 << 10, /* some 4,000 networks */
-    BATCH_SLACK = 16 << 10,
-    MAX_MESSAGES = 64,
+    BATCH_BYTES = 2 << 20, /* some 14,000 networks */
+    BATCH_SLACK = 16 << 10, /* behind it, for the message that does not fit */
+    MAX_MESSAGES = 512,
+    ELEMENTS_PER_MESSAGE = 300, /* a list in a message ends at 64 KiB, without a word */
+    MAX_ELEMENT_BYTES = 2 * IFNAMSIZ + 16,
     IPV4_SADDR_OFFSET = 12,
     /* nft's own numbers of types, so that `nft list` prints elements as what they are. */
     TYPE_IPV4 = 7, TYPE_IFNAME = 41, TYPE_BITS = 6,
     TYPE_IFNAME_PAIR = TYPE_IFNAME << TYPE_BITS | TYPE_IFNAME,
 };
+
+static_assert((ELEMENTS_PER_MESSAGE + 1) * MAX_ELEMENT_BYTES < BATCH_SLACK,
+              "what does not fit any more must still fit behind it");
 
 struct dv_firewall {
     char *table;
@@ -64,9 +71,20 @@ struct batch {
     char *buf;
     const char *what[MAX_MESSAGES]; /* by sequence number, for errors */
     uint32_t first_seq, n;
-    size_t n_elements; /* of the set being built */
+    size_t n_elements; /* of the message being built */
     bool no_memory, overflow;
 };
+
+/* Answers without the message that they are about, which may be larger than they have room for. */
+static int open_socket(struct dv_firewall *fw)
+{
+    int on = 1;
+
+    fw->nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+    if (!fw->nl || mnl_socket_bind(fw->nl, 0, MNL_SOCKET_AUTOPID) < 0)
+        return -1;
+    return mnl_socket_setsockopt(fw->nl, NETLINK_CAP_ACK, &on, sizeof(on));
+}
 
 int dv_firewall_new(const char *table, struct dv_firewall **ret, struct dv_error *err)
 {
@@ -79,8 +97,7 @@ int dv_firewall_new(const char *table, struct dv_firewall **ret, struct dv_error
         free(fw);
         return dv_fail(err, DV_E_NO_MEMORY, "firewall");
     }
-    fw->nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-    if (!fw->nl || mnl_socket_bind(fw->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
+    if (open_socket(fw) < 0) {
         (void)dv_fail_errno(err, DV_E_UNAVAILABLE, "open nfnetlink socket");
         dv_firewall_free(fw);
         return -err->code;
@@ -256,20 +273,28 @@ static void put_byte_order(struct batch *batch, struct nftnl_set *set)
         nftnl_udata_buf_free(udata);
 }
 
-static void put_set(struct batch *batch, enum set_index index, const struct dv_fw_net *nets,
-                    size_t n)
+static struct nftnl_set *new_set(struct batch *batch, enum set_index index)
 {
-    const struct set_kind *kind = &set_kinds[index];
     struct nftnl_set *set = nftnl_set_alloc();
 
     if (!set) {
         batch->no_memory = true;
-        return;
+        return NULL;
     }
     nftnl_set_set_str(set, NFTNL_SET_TABLE, batch->table);
-    nftnl_set_set_str(set, NFTNL_SET_NAME, kind->name);
+    nftnl_set_set_str(set, NFTNL_SET_NAME, set_kinds[index].name);
     nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
     nftnl_set_set_u32(set, NFTNL_SET_ID, index + 1);
+    return set;
+}
+
+static void put_set(struct batch *batch, enum set_index index)
+{
+    const struct set_kind *kind = &set_kinds[index];
+    struct nftnl_set *set = new_set(batch, index);
+
+    if (!set)
+        return;
     nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, kind->key_type);
     nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, kind->key_len);
     if (kind->key_type == TYPE_IFNAME)
@@ -278,16 +303,29 @@ static void put_set(struct batch *batch, enum set_index index, const struct dv_f
         nftnl_set_set_u32(set, NFTNL_SET_FLAGS, kind->flags);
     nftnl_set_nlmsg_build_payload(message(batch, kind->name, NFT_MSG_NEWSET, NLM_F_CREATE), set);
     next(batch);
+    nftnl_set_free(set);
+}
 
+/* One message's worth of NETS; how many it took. */
+static size_t put_some_elements(struct batch *batch, enum set_index index,
+                                const struct dv_fw_net *nets, size_t n)
+{
+    const struct set_kind *kind = &set_kinds[index];
+    struct nftnl_set *set = new_set(batch, index);
+    size_t i = 0;
+
+    if (!set)
+        return n;
     batch->n_elements = 0;
-    for (size_t i = 0; i < n; i++)
-        add_network(batch, set, kind, &nets[i]);
+    while (i < n && batch->n_elements < ELEMENTS_PER_MESSAGE)
+        add_network(batch, set, kind, &nets[i++]);
     if (batch->n_elements) {
         nftnl_set_elems_nlmsg_build_payload(
             message(batch, kind->name, NFT_MSG_NEWSETELEM, NLM_F_CREATE), set);
         next(batch);
     }
     nftnl_set_free(set);
+    return i;
 }
 
 /* ---- rules ---- */
@@ -498,6 +536,15 @@ static int read_answers(struct dv_firewall *fw, const struct batch *batch, const
     }
 }
 
+/* A message must fit into the socket's own limit, whose default holds some 1,500 networks. Where it
+ * cannot grow, sending tells. */
+static void grow_socket(struct dv_firewall *fw, size_t bytes)
+{
+    int n = (int)bytes;
+
+    (void)!setsockopt(mnl_socket_get_fd(fw->nl), SOL_SOCKET, SO_SNDBUFFORCE, &n, sizeof(n));
+}
+
 /* 0, or the errno of the first message that failed. */
 static int batch_send(struct dv_firewall *fw, struct batch *batch, const char **failed)
 {
@@ -511,6 +558,7 @@ static int batch_send(struct dv_firewall *fw, struct batch *batch, const char **
     size = mnl_nlmsg_batch_size(batch->b);
     if (batch->overflow)
         return E2BIG;
+    grow_socket(fw, size);
     if (mnl_socket_sendto(fw->nl, batch->buf, size) < 0)
         return errno;
     return read_answers(fw, batch, failed);
@@ -553,8 +601,11 @@ static int install(struct dv_firewall *fw, uint32_t flags, const struct dv_fw_ne
     if (replace)
         put_table(&batch, "remove old table", NFT_MSG_DELTABLE, 0);
     put_table(&batch, "table", NFT_MSG_NEWTABLE, flags);
-    for (int i = 0; i < N_SETS; i++)
-        put_set(&batch, (enum set_index)i, nets, n);
+    for (int i = 0; i < N_SETS; i++) {
+        put_set(&batch, (enum set_index)i);
+        for (size_t done = 0; done < n && !batch.overflow;)
+            done += put_some_elements(&batch, (enum set_index)i, nets + done, n - done);
+    }
     put_chain(&batch, "postrouting", "nat", NF_INET_POST_ROUTING, 100);
     put_chain(&batch, "forward", "filter", NF_INET_FORWARD, 0);
     put_masquerade_rule(&batch);
