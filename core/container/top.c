@@ -74,7 +74,8 @@ int dv_container_top(struct dv_container *c, const char *ps_args, struct dv_top 
     if (r == 0)
         r = dv_cgroup_pids(c->cs->engine->cgroups, c->cs->cgroup_parent, c->id, &pids, &n, err);
     if (r == 0) {
-        qsort(pids, n, sizeof(*pids), by_number);
+        if (n > 0) /* where it has just ended there is no list at all */
+            qsort(pids, n, sizeof(*pids), by_number);
         r = fill(&top, &format, pids, n, err);
     }
     free(pids);
