@@ -316,8 +316,8 @@ const char *dv_containers_use_image(void *containers, const char *image_id, bool
 {
     (void)containers;
     (void)image_id;
-    (void)ret_running;
-    return NULL;
+    *ret_running = false;
+    return fake.image_used ? web_id : NULL;
 }
 
 /* ---- exec ---- */
@@ -387,8 +387,8 @@ int dv_events_subscribe(struct dv_events *events, uint64_t since_ns, dv_event_fn
 {
     static char *keys[] = { (char *)"image", (char *)"name" };
     static char *values[] = { (char *)"busybox", (char *)"web" };
-    struct dv_event event = { 1700000000000000001, (char *)"container", (char *)"start",
-                              (char *)web_id, { keys, 2 }, { values, 2 } };
+    struct dv_event event = { 1700000000000000001, (char *)"container", (char *)"start", (char *)web_id, { keys, 2 },
+                              { values, 2 } };
 
     (void)events;
     (void)since_ns;
@@ -401,10 +401,9 @@ void dv_events_emit(struct dv_events *events, const char *type, const char *acti
                     const char *actor_id, const char *const *attrs)
 {
     (void)events;
-    (void)type;
-    (void)action;
     (void)actor_id;
     (void)attrs;
+    LOCKED(snprintf(fake.event, sizeof(fake.event), "%s %s", type, action));
 }
 void dv_events_unsubscribe(struct dv_subscriber *subscriber)
 {
@@ -472,47 +471,118 @@ const char *dv_kind_name(uint32_t kind)
     (void)kind;
     return "storage";
 }
+/* "bridge", the default one, where web is once it runs, and "back" with nobody in it. */
+static const struct dv_net_view networks[] = {
+    { .id = "b1", .name = "bridge", .driver = "bridge", .scope = "local", .is_default = true,
+      .subnet = "172.17.0.0/16", .gateway = "172.17.0.1", .n_endpoints = 1 },
+    { .id = "c2", .name = "back", .driver = "none", .scope = "local", .internal = true },
+};
 size_t dv_endpoint_list(struct dv_net *net, const char *container_id,
                         struct dv_endpoint_view **ret)
 {
     (void)net;
     (void)container_id;
-    *ret = NULL;
-    return 0;
+    *ret = fake.n_networks ? calloc(1, sizeof(**ret)) : NULL;
+    if (*ret)
+        **ret = (struct dv_endpoint_view){ .id = "e1", .network_id = "b1",
+                                           .network_name = "bridge", .ip = "172.17.0.2",
+                                           .prefix_len = 16, .mac = "02:42:ac:11:00:02" };
+    return *ret ? 1 : 0;
 }
 int dv_net_find(struct dv_net *net, const char *name, struct dv_net_view *ret,
                 struct dv_error *err)
 {
     (void)net;
-    (void)ret;
+    for (size_t i = 0; i < fake.n_networks; i++)
+        if (strcmp(networks[i].name, name) == 0) {
+            *ret = networks[i];
+            return 0;
+        }
     return dv_fail(err, DV_E_NOT_FOUND, "network %s not found", name);
 }
 const char *dv_net_shown_driver(const char *driver)
 {
-    return driver;
+    return strcmp(driver, "none") == 0 ? "null" : driver;
 }
 size_t dv_net_list(struct dv_net *net, struct dv_net_view **ret)
 {
     (void)net;
-    *ret = NULL;
-    return 0;
+    *ret = calloc(fake.n_networks + 1, sizeof(**ret));
+    memcpy(*ret, networks, fake.n_networks * sizeof(**ret));
+    return fake.n_networks;
+}
+
+/* ---- images ---- */
+
+static const struct fake_image {
+    const char *id, *tags, *labels, *history;
+    uint64_t created_s, size;
+} fake_images[] = {
+    { "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+      "busybox:latest reg.example:5000/team/app:v1", "a",
+      "[{\"created_by\":\"ADD\"},{\"created_by\":\"CMD\",\"empty_layer\":true},7,null,"
+      "{\"created_by\":[],\"created\":\"never\"}]", 1700000000, 100 },
+    { "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "", "b", NULL,
+      1600000000, 50 },
+    { "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc", "app:v2", "",
+      "{}", 1650000000, 25 },
+};
+static struct dv_image *new_image(const struct fake_image *from)
+{
+    struct dv_image *image = calloc(1, sizeof(*image));
+
+    snprintf(image->id, sizeof(image->id), "%s", from->id);
+    if ((*from->tags && dv_strv_split(&image->repo_tags, from->tags, ' ') < 0) ||
+        (*from->labels && (dv_strv_add(&image->label_keys, from->labels) < 0 ||
+                           dv_strv_add(&image->label_values, "1") < 0)))
+        abort();
+    image->history_json = from->history ? strdup(from->history) : NULL;
+    image->created_ns = from->created_s * 1000000000;
+    image->size_bytes = from->size;
+    image->os = (char *)"linux";
+    image->architecture = (char *)"amd64";
+    image->variant = image->author = image->comment = image->docker_version = image->user =
+        image->working_dir = (char *)"";
+    return image;
 }
 void dv_image_free(struct dv_image *image)
 {
+    if (!image)
+        return;
+    dv_strv_done(&image->repo_tags);
+    dv_strv_done(&image->label_keys);
+    dv_strv_done(&image->label_values);
+    free(image->history_json);
     free(image);
+}
+static const struct fake_image *find_image(const char *name)
+{
+    for (size_t i = 0; i < fake.n_images; i++) {
+        const char *hit = strstr(fake_images[i].tags, name);
+
+        if (strcmp(fake_images[i].id, name) == 0 || (hit && *name))
+            return &fake_images[i];
+    }
+    return NULL;
 }
 int dv_image_get(struct dv_images *images, const char *name, struct dv_image **ret,
                  struct dv_error *err)
 {
+    const struct fake_image *found = find_image(name);
+
     (void)images;
-    (void)ret;
-    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", name);
+    if (!found)
+        return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", name);
+    *ret = new_image(found);
+    return 0;
 }
 size_t dv_image_list(struct dv_images *images, struct dv_image ***ret)
 {
     (void)images;
-    *ret = NULL;
-    return 0;
+    *ret = calloc(fake.n_images + 1, sizeof(**ret));
+    for (size_t i = 0; i < fake.n_images; i++)
+        (*ret)[i] = new_image(&fake_images[i]);
+    return fake.n_images;
 }
 int dv_image_tag(struct dv_images *images, const char *source, const char *target,
                  struct dv_error *err)
@@ -529,30 +599,43 @@ int dv_image_remove(struct dv_images *images, const char *name, bool force, bool
     (void)no_prune;
     (void)in_use;
     (void)arg;
-    (void)ret;
-    (void)ret_n;
-    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", name);
+    if (!find_image(name))
+        return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", name);
+    snprintf(fake.removed_image, sizeof(fake.removed_image), "%s", name);
+    *ret = calloc(2, sizeof(**ret));
+    (*ret)[0] = (struct dv_image_deleted){ true, strdup(name), 0 };
+    (*ret)[1] = (struct dv_image_deleted){ false, strdup("sha256:gone"), 50 };
+    *ret_n = 2;
+    return 0;
 }
 int dv_image_layer_sizes(struct dv_images *images, const char *image_id, uint64_t **ret,
                          size_t *ret_n, struct dv_error *err)
 {
+    static const uint64_t sizes[] = { 30, 40, 50 };
+
     (void)images;
-    (void)ret;
-    (void)ret_n;
-    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", image_id);
+    (void)image_id;
+    *ret = malloc(sizeof(sizes));
+    if (!*ret)
+        return dv_fail(err, DV_E_NO_MEMORY, "sizes");
+    memcpy(*ret, sizes, sizeof(sizes));
+    *ret_n = sizeof(sizes) / sizeof(sizes[0]);
+    return 0;
 }
 int dv_image_shared_size(struct dv_images *images, const char *image_id, uint64_t *ret,
                          struct dv_error *err)
 {
     (void)images;
-    (void)ret;
-    return dv_fail(err, DV_E_NOT_FOUND, "No such image: %s", image_id);
+    (void)image_id;
+    (void)err;
+    *ret = 9;
+    return 0;
 }
 int dv_images_layers_size(struct dv_images *images, uint64_t *ret, struct dv_error *err)
 {
     (void)images;
     (void)err;
-    *ret = 0;
+    *ret = 175;
     return 0;
 }
 int dv_image_paths(struct dv_images *images, const char *image_id, struct dv_strv *keys,

@@ -27,6 +27,10 @@ struct fake {
     int loaded_bytes;
     int saves;                    /* that are open */
     bool shutdown;
+    size_t n_images, n_networks;  /* of those that api_fakes.c knows; 0 at first */
+    bool image_used;
+    char event[200];              /* "TYPE ACTION", the last one */
+    char removed_image[200];
 };
 extern struct fake fake;
 void fake_reset(void);

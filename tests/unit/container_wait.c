@@ -1,126 +1,12 @@
 /* container_wait.c - tests of waiters, followers, operations and the table, on bare containers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "container_box.h"
 
-#include <cmocka.h>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include "core/base/file.h"
-#include "core/base/loop.h"
-#include "core/base/time.h"
-#include "core/container/events.h"
-#include "core/container/internal.h"
-#include "core/daemon/engine.h"
-#include "core/image/lease.h"
-#include "core/state/db.h"
-
-struct test {
-    char dir[64];
-    struct dv_engine engine;
-    struct dv_containers cs;
-};
 struct answer {
     int n;
     int64_t code;
     char error[64];
     bool ended;
 };
-
-static int set_up(void **state)
-{
-    struct test *t = calloc(1, sizeof(*t));
-    struct dv_error err = { 0 };
-    char path[128];
-
-    if (!t)
-        return -1;
-    snprintf(t->dir, sizeof(t->dir), "/tmp/davit-wait.XXXXXX");
-    if (!mkdtemp(t->dir))
-        return -1;
-    snprintf(path, sizeof(path), "%s/davit.db", t->dir);
-    if (dv_db_open(path, &t->engine.db, &err) < 0 || dv_loop_new(&t->engine.loop, &err) < 0 ||
-        dv_leases_new(&t->engine.leases, &err) < 0 ||
-        dv_events_open(t->engine.db, t->engine.loop, &t->engine.events, &err) < 0)
-        return -1;
-    t->cs.engine = &t->engine;
-    t->cs.dirs_fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    dv_lock_init(&t->cs.lock, DV_RANK_STORE);
-    if (dv_follow_open(&t->cs, &err) < 0)
-        return -1;
-    *state = t;
-    return 0;
-}
-
-static void stop(void *loop)
-{
-    dv_loop_stop(loop);
-}
-
-static void settle(struct test *t)
-{
-    struct dv_error err = { 0 };
-
-    for (int i = 0; i < 2; i++) {
-        dv_loop_post(t->engine.loop, stop, t->engine.loop);
-        assert_int_equal(dv_loop_run(t->engine.loop, &err), 0);
-    }
-}
-
-static int tear_down(void **state)
-{
-    struct test *t = *state;
-    struct dv_error err = { 0 };
-
-    settle(t);
-    while (t->cs.n)
-        dv_containers_forget(&t->cs, t->cs.items[0]);
-    free(t->cs.items);
-    dv_follow_close(&t->cs);
-    dv_close(t->cs.dirs_fd);
-    dv_lock_done(&t->cs.lock);
-    dv_events_close(t->engine.events);
-    dv_loop_free(t->engine.loop);
-    dv_db_close(t->engine.db);
-    dv_leases_free(t->engine.leases);
-    (void)!dv_remove_tree(AT_FDCWD, t->dir, &err);
-    free(t);
-    return 0;
-}
-
-/* In the table and with a row; the table owns it. */
-static struct dv_container *make(struct test *t, const char *name, enum dv_status status)
-{
-    struct dv_container *c;
-    dv_autojson json_object *body = NULL;
-    dv_autostrv warnings = { 0 };
-    struct dv_error err = { 0 };
-    char id[DV_ID_BYTES], path[300];
-
-    dv_id_new(id);
-    c = dv_container_new(&t->cs, id);
-    assert_non_null(c);
-    c->name = dv_strdup(name);
-    c->image_id = dv_strdup("sha256:1");
-    c->image_name = dv_strdup("i");
-    c->storage_driver = dv_strdup("d");
-    c->status = status;
-    assert_int_equal(dv_json_parse("{\"Image\":\"i\"}", 13, &body, &err), 0);
-    assert_int_equal(dv_container_config_parse(body, &warnings, &c->config, &err), 0);
-    if (dv_containers_insert(&t->cs, c, &err) < 0 || dv_container_row_insert(c, &err) < 0)
-        fail_msg("%s", err.msg);
-    dv_containers_publish(&t->cs, c);
-    snprintf(path, sizeof(path), "%s/%s", t->dir, id);
-    assert_int_equal(mkdir(path, 0700), 0);
-    dv_container_unref(c);
-    return c;
-}
 
 static void on_wait(void *arg, int64_t code, const char *error)
 {
@@ -152,27 +38,27 @@ static void reach(struct dv_container *c, enum dv_status status, enum dv_wait_fo
 
 static void waits_for_the_exit_or_the_removal(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *c = make(t, "up", DV_RUNNING);
+    struct box *t = *state;
+    struct dv_container *c = box_make(t, "up", DV_RUNNING);
     struct answer down = { 0 }, next = { 0 }, removed = { 0 }, late = { 0 }, left = { 0 };
 
     wait_for(c, DV_WAIT_NOT_RUNNING, &down);
     wait_for(c, DV_WAIT_NEXT_EXIT, &next);
     wait_for(c, DV_WAIT_REMOVED, &removed);
     dv_waiter_cancel(&t->cs, wait_for(c, DV_WAIT_NEXT_EXIT, &left));
-    settle(t);
+    box_settle(t);
     assert_int_equal(down.n + next.n + removed.n, 0);
     reach(c, DV_EXITED, DV_WAIT_NEXT_EXIT);
-    settle(t);
+    box_settle(t);
     assert_int_equal(down.n, 1);
     assert_int_equal(down.code, 7);
     assert_int_equal(next.n, 1);
     assert_int_equal(removed.n, 0);
     wait_for(c, DV_WAIT_NOT_RUNNING, &late);
-    settle(t);
+    box_settle(t);
     assert_int_equal(late.n, 1);
     reach(c, DV_DEAD, DV_WAIT_REMOVED);
-    settle(t);
+    box_settle(t);
     assert_int_equal(removed.n, 1);
     assert_int_equal(left.n, 0);
     dv_waiter_cancel(&t->cs, NULL);
@@ -180,8 +66,8 @@ static void waits_for_the_exit_or_the_removal(void **state)
 
 static void is_cancelled_between_exit_and_delivery(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *c = make(t, "up", DV_RUNNING);
+    struct box *t = *state;
+    struct dv_container *c = box_make(t, "up", DV_RUNNING);
     struct answer a = { 0 }, failed = { 0 };
     struct dv_waiter *w = wait_for(c, DV_WAIT_NEXT_EXIT, &a);
 
@@ -189,21 +75,21 @@ static void is_cancelled_between_exit_and_delivery(void **state)
     c->error = dv_strdup("why");
     reach(c, DV_EXITED, DV_WAIT_NEXT_EXIT);
     dv_waiter_cancel(&t->cs, w);
-    settle(t);
+    box_settle(t);
     assert_int_equal(a.n, 0);
     assert_string_equal(failed.error, "why");
 }
 
 static void of_a_removed_one_answers_at_once(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *c = make(t, "gone", DV_DEAD);
+    struct box *t = *state;
+    struct dv_container *c = box_make(t, "gone", DV_DEAD);
     struct answer next = { 0 }, removed = { 0 };
 
     c->removed = true;
     wait_for(c, DV_WAIT_NEXT_EXIT, &next);
     wait_for(c, DV_WAIT_REMOVED, &removed);
-    settle(t);
+    box_settle(t);
     assert_int_equal(next.n, 1);
     assert_int_equal(removed.n, 1);
 }
@@ -216,7 +102,7 @@ static void on_change(void *arg, bool ended)
     a->ended = a->ended || ended;
 }
 
-static void write_log(struct test *t, struct dv_container *c)
+static void write_log(struct box *t, struct dv_container *c)
 {
     char path[300];
     int fd;
@@ -230,8 +116,8 @@ static void write_log(struct test *t, struct dv_container *c)
 static void all_followers_are_told(void **state)
 {
     enum { MANY = 100 };
-    struct test *t = *state;
-    struct dv_container *c = make(t, "up", DV_RUNNING), *other = make(t, "other", DV_RUNNING);
+    struct box *t = *state;
+    struct dv_container *c = box_make(t, "up", DV_RUNNING), *other = box_make(t, "other", DV_RUNNING);
     struct answer a[MANY] = { 0 }, elsewhere = { 0 }, ended = { 0 };
     struct dv_follower *f[MANY], *g;
     struct dv_error err = { 0 };
@@ -240,20 +126,20 @@ static void all_followers_are_told(void **state)
         assert_int_equal(dv_container_follow(c, on_change, &a[i], &f[i], &err), 0);
     assert_int_equal(dv_container_follow(other, on_change, &elsewhere, &g, &err), 0);
     write_log(t, c);
-    settle(t);
+    box_settle(t);
     for (int i = 0; i < MANY; i++)
         assert_true(a[i].n > 0);
     assert_int_equal(elsewhere.n, 0);
     dv_follower_cancel(&t->cs, f[0]);
     reach(c, DV_EXITED, DV_WAIT_NEXT_EXIT);
     dv_follower_cancel(&t->cs, f[1]); /* its end is on the way */
-    settle(t);
+    box_settle(t);
     assert_false(a[0].ended);
     assert_false(a[1].ended);
     for (int i = 2; i < MANY; i++)
         assert_true(a[i].ended);
     assert_int_equal(dv_container_follow(c, on_change, &ended, &f[0], &err), 0);
-    settle(t);
+    box_settle(t);
     assert_true(ended.ended);
     dv_follower_cancel(&t->cs, g);
 }
@@ -271,8 +157,8 @@ static void *begin(void *arg)
 
 static void operations_take_turns(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *c = make(t, "c", DV_CREATED);
+    struct box *t = *state;
+    struct dv_container *c = box_make(t, "c", DV_CREATED);
     struct dv_error err = { 0 };
     pthread_t thread;
     void *r;
@@ -293,7 +179,7 @@ static void operations_take_turns(void **state)
     assert_int_equal((intptr_t)r, -DV_E_NOT_FOUND);
 }
 
-static int get(struct test *t, const char *name, struct dv_container *want)
+static int get(struct box *t, const char *name, struct dv_container *want)
 {
     struct dv_container *c = NULL;
     struct dv_error err = { 0 };
@@ -307,8 +193,8 @@ static int get(struct test *t, const char *name, struct dv_container *want)
 
 static void finds_by_id_name_and_prefix(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *a = make(t, "one", DV_CREATED), *b = make(t, "two", DV_CREATED);
+    struct box *t = *state;
+    struct dv_container *a = box_make(t, "one", DV_CREATED), *b = box_make(t, "two", DV_CREATED);
     char prefix[DV_ID_BYTES];
 
     assert_int_equal(get(t, a->id, a), 0);
@@ -325,8 +211,8 @@ static void finds_by_id_name_and_prefix(void **state)
 /* A name is taken from the insertion on; who asks for it finds it when the creation is through. */
 static void one_in_creation_keeps_its_name(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *c = make(t, "new", DV_CREATED), *other, **list;
+    struct box *t = *state;
+    struct dv_container *c = box_make(t, "new", DV_CREATED), *other, **list;
     struct dv_container_counts counts;
     struct dv_error err = { 0 };
     size_t n;
@@ -357,10 +243,10 @@ static int rename_to(struct dv_container *c, const char *name)
 
 static void renames(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *a = make(t, "one", DV_CREATED);
+    struct box *t = *state;
+    struct dv_container *a = box_make(t, "one", DV_CREATED);
 
-    make(t, "two", DV_CREATED);
+    box_make(t, "two", DV_CREATED);
     assert_int_equal(rename_to(a, "two"), -DV_E_CONFLICT);
     assert_int_equal(rename_to(a, "one"), -DV_E_INVALID);
     assert_int_equal(rename_to(a, "../x"), -DV_E_INVALID);
@@ -376,8 +262,8 @@ static void renames(void **state)
 /* Refused before anything is begun: row, state and operation are as they were. */
 static void a_leased_layer_refuses_start_and_removal(void **state)
 {
-    struct test *t = *state;
-    struct dv_container *c = make(t, "web", DV_EXITED);
+    struct box *t = *state;
+    struct dv_container *c = box_make(t, "web", DV_EXITED);
     struct dv_error err = { 0 };
 
     assert_int_equal(dv_lease_take(t->engine.leases, c->id, DV_LEASE_COPY_UP, 0, &err), 0);
@@ -397,7 +283,7 @@ static void a_leased_layer_refuses_start_and_removal(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, box_set_up, box_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_leased_layer_refuses_start_and_removal),
         TEST(waits_for_the_exit_or_the_removal),
