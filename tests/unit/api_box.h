@@ -134,5 +134,5 @@ HELPER const char *ask(const char *request)
 HELPER void assert_has(const char *text, const char *part)
 {
     if (!strstr(text, part))
-        fail_msg("'%s' is not in: %s", part, text);
+        fail_msg("'%s' is not in: %s", part, text ? text : "nothing");
 }

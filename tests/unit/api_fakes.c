@@ -249,7 +249,13 @@ int dv_container_attach_check(struct dv_container *c, struct dv_error *err)
 int dv_container_attach(struct dv_container *c, struct dv_attach *a, struct dv_error *err)
 {
     (void)c;
-    (void)err;
+    if (fake.attach_fails)
+        return dv_fail(err, DV_E_CONFLICT, "no attach here");
+    if (a->held && fake.held_rest) {
+        a->held->token = 7;
+        a->held->rest[0] = strdup(fake.held_rest);
+        a->held->n_rest[0] = strlen(fake.held_rest);
+    }
     fake.n_early = a->n_early < sizeof(fake.early) ? a->n_early : sizeof(fake.early);
     memcpy(fake.early, a->early, fake.n_early);
     fake.attach_flags = a->flags;
@@ -259,13 +265,15 @@ int dv_container_attach(struct dv_container *c, struct dv_attach *a, struct dv_e
 int dv_container_attach_release(struct dv_container *c, uint64_t token, struct dv_error *err)
 {
     (void)c;
-    (void)token;
     (void)err;
+    assert(token == 7);
+    LOCKED(fake.released++);
     return 0;
 }
 void dv_held_done(struct dv_held *held)
 {
-    (void)held;
+    free(held->rest[0]);
+    free(held->rest[1]);
 }
 int dv_container_wait(struct dv_container *c, enum dv_wait_for cond, dv_wait_fn *fn, void *arg,
                       struct dv_waiter **ret, struct dv_error *err)

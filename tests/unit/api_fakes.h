@@ -19,6 +19,9 @@ struct fake {
     char early[64];
     size_t n_early;
     unsigned attach_flags;
+    bool attach_fails;
+    const char *held_rest;        /* of an attach behind the log; NULL: the container does not run */
+    int released;
     dv_wait_fn *wait_fn;
     void *wait_arg;
     dv_follow_fn *follow_fn;

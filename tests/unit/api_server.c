@@ -270,6 +270,69 @@ static void follows_logs_until_the_end(void **state)
                "Bad parameters: you must choose at least one stream");
 }
 
+#define ATTACH_LOGS(more)                                                                           \
+    "POST /containers/web/attach?logs=1&stdout=1" more " HTTP/1.1\r\nConnection: Upgrade\r\n"     \
+    "Upgrade: tcp\r\n\r\n"
+
+/* What was written, then what the container holds back, then what comes: no byte lost or twice. */
+static void attaches_behind_the_log(void **state)
+{
+    int fd = client();
+
+    (void)state;
+    fake.tty = true;
+    fake.held_rest = "res";
+    append_log(LINE("one", "01") LINE("two", "02"));
+    say(fd, ATTACH_LOGS("&stream=1"));
+    assert_has(hear(fd, "res"), "one\ntwo\nres");
+    assert_true(fake_until(&fake.attached, 1));
+    assert_true(fake_until(&fake.released, 1));
+    assert_int_equal(dv_write_all(fake.client_fd, "t!", 2), 0);
+    assert_string_equal(hear(fd, "t!"), "t!"); /* the socket is the container's */
+    dv_close(fake.client_fd);
+    fake.client_fd = -1;
+    assert_string_equal(hear(fd, NULL), ""); /* and no more the server's */
+    close(fd);
+}
+
+static void attaches_to_the_log_alone(void **state)
+{
+    int fd = client();
+    const char *reply;
+
+    (void)state;
+    append_log(LINE("one", "01"));
+    say(fd, ATTACH_LOGS(""));
+    shutdown(fd, SHUT_WR);
+    reply = hear(fd, "one\n");
+    assert_has(reply, "101 UPGRADED");
+    assert_string_equal(hear(fd, NULL), "");
+    assert_int_equal(fake.attached, 0);
+    close(fd);
+}
+
+/* The header is out: a failure comes in the stream, as the container's own words would. */
+static void tells_in_the_stream_that_it_cannot_attach(void **state)
+{
+    static const char *const requests[] = { ATTACH_LOGS("&stream=1"),
+                                            "POST /containers/web/attach?stream=1&stdout=1 HTTP/1.1\r\n"
+                                            "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n" };
+
+    (void)state;
+    fake.tty = true;
+    fake.attach_fails = true;
+    append_log(LINE("one", "01"));
+    for (size_t i = 0; i < N(requests); i++) {
+        int fd = client();
+
+        say(fd, requests[i]);
+        assert_has(hear(fd, "here\r\n"), "101 UPGRADED");
+        assert_string_equal(hear(fd, NULL), "");
+        close(fd);
+    }
+    assert_int_equal(fake.attached, 0);
+}
+
 static void stops_following_when_the_client_went(void **state)
 {
     int fd = client();
@@ -556,6 +619,9 @@ int main(void)
         TEST(hijacks_with_early_bytes),
         TEST(hijacks_raw_behind_a_body),
         TEST(follows_logs_until_the_end),
+        TEST(attaches_behind_the_log),
+        TEST(attaches_to_the_log_alone),
+        TEST(tells_in_the_stream_that_it_cannot_attach),
         TEST(stops_following_when_the_client_went),
         TEST(streams_events),
         TEST(loads_a_chunked_body),
