@@ -18,11 +18,9 @@ static const unsigned max_running[DV_POOL_CLASSES] = {
 enum {
     MAX_THREADS = 32 + 32 + 64 + 24,
     IDLE_S = 5,
-#ifdef __SANITIZE_ADDRESS__
-    STACK_BYTES = 1 << 20,       /* red zones */
-#else
-    STACK_BYTES = 256 << 10,
-#endif
+    /* A quarter of it would do. But glibc keeps 40 MB of address space in stacks of threads that ended,
+     * each with the pages that it had touched: of these that are 40 stacks, not all there ever were. */
+    STACK_BYTES = 1 << 20,
 };
 
 struct dv_pool {
@@ -33,6 +31,7 @@ struct dv_pool {
         unsigned n_queued, n_running; /* tasks that no thread has taken yet; that one has */
     } queues[DV_POOL_CLASSES];
     unsigned n_threads, n_idle;
+    unsigned peak_threads;       /* the most since memory was given back last */
     bool stopping;
 };
 
@@ -108,6 +107,7 @@ static void *thread_main(void *arg)
 {
     struct dv_pool *pool = arg;
     struct dv_task *task;
+    bool quiet;
 
     pthread_setname_np(pthread_self(), "request");
     dv_lock_take(&pool->lock);
@@ -119,11 +119,14 @@ static void *thread_main(void *arg)
         dv_lock_take(&pool->lock);
         pool->queues[class].n_running--;
     }
-    /* Quiet for a while: give back what the load took, which else stays between what is in use. */
-    if (--pool->n_threads == 0)
-        malloc_trim(0);
+    quiet = --pool->n_threads <= pool->peak_threads / 4;
+    if (quiet)
+        pool->peak_threads = pool->n_threads;
     pthread_cond_signal(&pool->gone);
     dv_lock_drop(&pool->lock);
+    /* Give back what the load took, which else stays between what is in use. No word of POOL here. */
+    if (quiet)
+        malloc_trim(0);
     return NULL;
 }
 
@@ -168,6 +171,8 @@ int dv_pool_add(struct dv_pool *pool, struct dv_task *task, struct dv_error *err
     if (pool->n_idle < n_runnable(pool) && pool->n_threads < MAX_THREADS) {
         r = spawn(pool);
         pool->n_threads += r == 0;
+        if (pool->n_threads > pool->peak_threads)
+            pool->peak_threads = pool->n_threads;
     }
     if (pool->n_threads == 0) { /* so it is the only one */
         pool->queues[task->class] = (struct queue){ .first = NULL };

@@ -76,6 +76,8 @@ void dv_container_config_free(struct dv_container_config *c)
     free_lists(c);
     json_object_put(c->config_json);
     json_object_put(c->host_config_json);
+    free(c->config_text);
+    free(c->host_config_text);
     release_decoded(raw);
     free(raw);
 }
@@ -531,6 +533,22 @@ static int make_documents(struct dv_config_raw *raw, json_object *doc, struct dv
     return 0;
 }
 
+/* What is kept for as long as the container: no objects, each of which takes hundreds of bytes. */
+static int keep_as_texts(struct dv_config_raw *raw, struct dv_error *err)
+{
+    struct dv_container_config *c = &raw->c;
+    json_object **const used[] = { &c->config_json, &c->host_config_json, &raw->exposed_ports,
+                                   &raw->volumes, &raw->endpoints, &raw->console_size };
+
+    c->config_text = dv_json_text(c->config_json);
+    c->host_config_text = dv_json_text(c->host_config_json);
+    if (!c->config_text || !c->host_config_text)
+        return no_memory(err);
+    for (size_t i = 0; i < N(used); i++)
+        json_object_put(dv_take(*used[i]));
+    return 0;
+}
+
 /* CHECK: a request, with its refusals and warnings; else the database's own. */
 static int build(json_object *body, bool check, struct dv_strv *warnings,
                  struct dv_container_config **ret, struct dv_error *err)
@@ -555,6 +573,8 @@ static int build(json_object *body, bool check, struct dv_strv *warnings,
         r = make_documents(raw, doc, err);
     if (r == 0 && check)
         r = dv_container_config_check(raw, warnings, err);
+    if (r == 0 && !check)
+        r = keep_as_texts(raw, err);
     if (r < 0) {
         dv_container_config_free((struct dv_container_config *)(void *)raw);
         return r;
@@ -607,25 +627,36 @@ static json_object *endpoint_json(const struct dv_endpoint_wish *wish)
     return out;
 }
 
-/* Works on copies: json-c's reference counts and text buffers are not for several threads. */
-char *dv_container_config_save(const struct dv_container_config *c)
+/* What is no document: networks, and mount points once they are settled. */
+static char *save_rest(const struct dv_container_config *c)
 {
-    dv_autojson json_object *doc = NULL;
-    json_object *host = NULL, *endpoints = json_object_new_object();
-    json_object *networking = json_object_new_object();
+    dv_autojson json_object *rest = json_object_new_object();
+    json_object *endpoints = json_object_new_object(), *networking = json_object_new_object();
 
-    if (json_object_deep_copy(c->config_json, &doc, NULL) < 0 ||
-        json_object_deep_copy(c->host_config_json, &host, NULL) < 0 || !endpoints || !networking) {
-        json_object_put(host);
+    if (!rest || !endpoints || !networking) {
         json_object_put(endpoints);
         json_object_put(networking);
         return NULL;
     }
-    json_object_object_add(doc, "HostConfig", host);
     for (size_t i = 0; i < c->n_endpoints; i++)
         json_object_object_add(endpoints, c->endpoints[i].network,
                                endpoint_json(&c->endpoints[i]));
     json_object_object_add(networking, "EndpointsConfig", endpoints);
-    json_object_object_add(doc, "NetworkingConfig", networking);
-    return dv_config_points_save(c, doc) < 0 ? NULL : dv_json_text(doc);
+    json_object_object_add(rest, "NetworkingConfig", networking);
+    return dv_config_points_save(c, rest) < 0 ? NULL : dv_json_text(rest);
+}
+
+char *dv_container_config_save(const struct dv_container_config *c)
+{
+    bool request = c->config_json != NULL;
+    dv_autofree char *own = request ? dv_json_text(c->config_json) : NULL;
+    dv_autofree char *own_host = request ? dv_json_text(c->host_config_json) : NULL;
+    dv_autofree char *rest = save_rest(c);
+    const char *config = request ? own : c->config_text;
+    const char *host = request ? own_host : c->host_config_text;
+
+    if (!config || !host || !rest)
+        return NULL;
+    /* None of them is "{}", so they are joined by the commas alone. */
+    return dv_format("%.*s,\"HostConfig\":%s,%s", (int)strlen(config) - 1, config, host, rest + 1);
 }

@@ -98,8 +98,10 @@ struct dv_container_config {
     /* NetworkingConfig */
     struct dv_endpoint_wish *endpoints;
     size_t n_endpoints;
-    /* The request's own documents, unknown keys dropped, defaults filled: what inspect shows. */
+    /* The request's own documents, unknown keys dropped, defaults filled: what inspect shows. Of a
+     * request as objects, which may yet change; what is kept has them as texts, a tenth as large. */
     json_object *config_json, *host_config_json;
+    char *config_text, *host_config_text;
 };
 void dv_container_config_free(struct dv_container_config *config);
 DV_DEFINE_AUTO(dv_container_config, dv_container_config_free);
@@ -113,4 +115,5 @@ DV_CHECK int dv_container_config_parse(json_object *body, struct dv_strv *warnin
 /* The same document from the database: no refusal, no warnings. */
 DV_CHECK int dv_container_config_load(const char *text, struct dv_container_config **ret,
                                       struct dv_error *err);
-char *dv_container_config_save(const struct dv_container_config *config); /* caller frees */
+/* Caller frees. Of a request: by the thread that has it only. */
+char *dv_container_config_save(const struct dv_container_config *config);

@@ -14,6 +14,9 @@
 enum { FLUSH_NS = 200000000 };
 /* Labels go into each event and may be long: beyond this the oldest events go before their time. */
 enum { RING_MAX_BYTES = 4 << 20 };
+/* Of the blocks in which the kept events lie side by side: each in its own would lie between the
+ * blocks of what has gone, and keep a thousand pages of a heap that is else free. */
+enum { CHUNK_BYTES = 16 << 10 };
 
 struct dv_subscriber {
     struct dv_subscriber *next;
@@ -23,10 +26,18 @@ struct dv_subscriber {
     uint64_t since_ns, seen;         /* loop thread: number of the last event delivered */
     bool gone;
 };
-struct entry {
-    struct dv_event event;
-    size_t bytes;
-    bool stored;
+/* An event as one block, the next one right behind it. */
+struct record {
+    uint64_t time_ns;
+    uint32_t bytes;                  /* of all of it, a multiple of its alignment */
+    uint32_t n_attrs;
+    char text[];                     /* type, action, actor's id, then each key and its value */
+};
+struct chunk {                       /* of the oldest events first */
+    struct chunk *next;
+    uint64_t end;                    /* number behind that of its newest event */
+    size_t used, size;
+    _Alignas(struct record) char data[];
 };
 struct dv_events {
     struct dv_db *db;
@@ -34,97 +45,161 @@ struct dv_events {
     struct dv_timer *timer;          /* loop thread */
     struct dv_subscriber *subscribers; /* loop thread */
     bool delivering;                 /* loop thread */
+    uint64_t stored;                 /* loop thread: those before this number are in the database */
     struct dv_lock lock;             /* rank 40; protects below */
-    struct entry ring[DV_EVENTS_KEPT];
+    struct record *ring[DV_EVENTS_KEPT];
+    struct chunk *oldest, *newest;   /* what the records lie in */
     uint64_t n;                      /* events ever; ring index = number % KEPT */
     uint64_t first;                  /* number of the oldest one kept */
     size_t bytes;                    /* of all that are kept */
     bool woken;
 };
 
-static void event_done(struct dv_event *e)
-{
-    free(e->type);
-    free(e->action);
-    free(e->actor_id);
-    dv_strv_done(&e->keys);
-    dv_strv_done(&e->values);
-    *e = (struct dv_event){ 0 };
-}
-
-static int event_copy(struct dv_event *dst, const struct dv_event *src)
-{
-    *dst = (struct dv_event){ .time_ns = src->time_ns, .type = dv_strdup(src->type),
-                              .action = dv_strdup(src->action),
-                              .actor_id = dv_strdup(src->actor_id) };
-    if (dst->type && dst->action && dst->actor_id && dv_strv_copy(&dst->keys, &src->keys) == 0 &&
-        dv_strv_copy(&dst->values, &src->values) == 0)
-        return 0;
-    event_done(dst);
-    return -1;
-}
-
-static size_t event_bytes(const struct dv_event *e)
-{
-    size_t n = strlen(e->type) + strlen(e->action) + strlen(e->actor_id);
-
-    for (size_t i = 0; i < e->keys.n; i++)
-        n += strlen(e->keys.items[i]) + strlen(e->values.items[i]);
-    return n;
-}
+/* ---- the ring; under the lock ---- */
 
 static void drop_oldest(struct dv_events *events)
 {
-    struct entry *slot = &events->ring[events->first++ % DV_EVENTS_KEPT];
+    events->bytes -= events->ring[events->first++ % DV_EVENTS_KEPT]->bytes;
+    while (events->oldest && events->oldest->end <= events->first) {
+        struct chunk *chunk = events->oldest;
 
-    events->bytes -= slot->bytes;
-    event_done(&slot->event);
-    *slot = (struct entry){ 0 };
+        events->oldest = chunk->next;
+        if (!chunk->next)
+            events->newest = NULL;
+        free(chunk);
+    }
 }
 
-/* Takes EVENT's contents. Under the lock. */
-static void put(struct dv_events *events, struct dv_event *event, bool stored)
+static struct record *room_for(struct dv_events *events, size_t bytes)
 {
-    struct entry *slot = &events->ring[events->n % DV_EVENTS_KEPT];
+    struct chunk *chunk = events->newest;
+
+    if (!chunk || chunk->size - chunk->used < bytes) {
+        size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+
+        chunk = malloc(sizeof(*chunk) + size);
+        if (!chunk)
+            return NULL;
+        *chunk = (struct chunk){ .size = size };
+        *(events->newest ? &events->newest->next : &events->oldest) = chunk;
+        events->newest = chunk;
+    }
+    chunk->end = events->n + 1;
+    chunk->used += bytes;
+    return (struct record *)(void *)(chunk->data + chunk->used - bytes);
+}
+
+static size_t record_bytes(const char *const *texts)
+{
+    size_t n = sizeof(struct record);
+
+    for (size_t i = 0; texts[i]; i++)
+        n += strlen(texts[i]) + 1;
+    return (n + _Alignof(struct record) - 1) & ~(_Alignof(struct record) - 1);
+}
+
+/* TEXTS: type, action, actor's id, attributes. */
+static int put(struct dv_events *events, uint64_t time_ns, const char *const *texts)
+{
+    size_t bytes = record_bytes(texts), n = 0;
+    struct record *r;
+    char *at;
 
     if (events->n - events->first == DV_EVENTS_KEPT)
         drop_oldest(events);
-    *slot = (struct entry){ *event, event_bytes(event), stored };
-    events->bytes += slot->bytes;
-    events->n++;
+    r = bytes <= UINT32_MAX ? room_for(events, bytes) : NULL;
+    if (!r)
+        return -1;
+    for (at = r->text; texts[n]; n++)
+        at = stpcpy(at, texts[n]) + 1;
+    r->time_ns = time_ns;
+    r->bytes = (uint32_t)bytes;
+    r->n_attrs = (uint32_t)(n - 3) / 2;
+    events->ring[events->n++ % DV_EVENTS_KEPT] = r;
+    events->bytes += bytes;
     while (events->bytes > RING_MAX_BYTES && events->n - events->first > 1)
         drop_oldest(events);
+    return 0;
 }
 
-/* The events after number SEEN, as copies; *RET_SEEN is the newest number. */
-static size_t copy_after(struct dv_events *events, uint64_t seen, struct dv_event **ret,
-                         uint64_t *ret_seen)
+/* ---- copies, so that the lock is held for no longer than that takes ---- */
+
+struct copies {
+    void *records;                   /* one behind the other; NULL: there are none, or no memory */
+    size_t bytes;
+    uint64_t first, end;             /* their numbers */
+};
+
+/* Of the events from number FROM on, and since SINCE_NS. */
+static void copy_from(struct dv_events *events, uint64_t from, uint64_t since_ns,
+                      struct copies *ret)
 {
-    size_t n = 0;
+    char *at;
 
     dv_lock_take(&events->lock);
-    if (seen < events->first)
-        seen = events->first;
-    *ret_seen = events->n;
-    *ret = events->n > seen ? calloc(events->n - seen, sizeof(**ret)) : NULL;
-    for (; *ret && seen < events->n; seen++)
-        if (event_copy(&(*ret)[n], &events->ring[seen % DV_EVENTS_KEPT].event) == 0)
-            n++;
+    *ret = (struct copies){ .first = from < events->first ? events->first : from,
+                            .end = events->n };
+    while (ret->first < ret->end && events->ring[ret->first % DV_EVENTS_KEPT]->time_ns < since_ns)
+        ret->first++;
+    for (uint64_t i = ret->first; i < ret->end; i++)
+        ret->bytes += events->ring[i % DV_EVENTS_KEPT]->bytes;
+    at = ret->records = ret->bytes > 0 ? malloc(ret->bytes) : NULL;
+    for (uint64_t i = ret->first; at && i < ret->end; i++)
+        at = mempcpy(at, events->ring[i % DV_EVENTS_KEPT], events->ring[i % DV_EVENTS_KEPT]->bytes);
     dv_lock_drop(&events->lock);
-    return n;
 }
+
+/* The record behind R; the first one for NULL. NULL at the end. */
+static const struct record *next_copy(const struct copies *copies, const struct record *r)
+{
+    const char *at = r ? (const char *)r + r->bytes : copies->records;
+
+    if (!at || at == (const char *)copies->records + copies->bytes)
+        return NULL;
+    return (const struct record *)(const void *)at;
+}
+
+/* EVENT points into R; its lists are freed with done_with(). */
+static int look_at(const struct record *r, struct dv_event *event)
+{
+    char *at = (char *)(uintptr_t)r->text; /* nobody changes it: strv is for owned strings, too */
+    char **lists = calloc(2 * ((size_t)r->n_attrs + 1), sizeof(*lists));
+
+    if (!lists)
+        return -1;
+    *event = (struct dv_event){ .time_ns = r->time_ns, .type = at,
+                                .keys = { lists, r->n_attrs },
+                                .values = { lists + r->n_attrs + 1, r->n_attrs } };
+    event->action = at += strlen(at) + 1;
+    event->actor_id = at += strlen(at) + 1;
+    for (size_t i = 0; i < r->n_attrs; i++) {
+        event->keys.items[i] = at += strlen(at) + 1;
+        event->values.items[i] = at += strlen(at) + 1;
+    }
+    return 0;
+}
+
+static void done_with(struct dv_event *event)
+{
+    free(event->keys.items); /* and with them the values' */
+}
+
+/* ---- subscribers; loop thread ---- */
 
 static void deliver_to(struct dv_subscriber *s)
 {
-    struct dv_event *list = NULL;
-    size_t n = copy_after(s->events, s->seen, &list, &s->seen);
+    struct copies copies;
+    struct dv_event event;
 
-    for (size_t i = 0; i < n; i++) {
-        if (!s->gone && list[i].time_ns >= s->since_ns)
-            s->fn(s->arg, &list[i]);
-        event_done(&list[i]);
+    copy_from(s->events, s->seen, s->since_ns, &copies);
+    s->seen = copies.end;
+    for (const struct record *r = NULL; (r = next_copy(&copies, r)) && !s->gone;) {
+        if (r->time_ns < s->since_ns || look_at(r, &event) < 0)
+            continue; /* the clock was set, or there is no memory */
+        s->fn(s->arg, &event);
+        done_with(&event);
     }
-    free(list);
+    free(copies.records);
 }
 
 static void sweep(struct dv_events *events)
@@ -143,6 +218,8 @@ static void sweep(struct dv_events *events)
     }
 }
 
+/* ---- the database ---- */
+
 static char *attributes_text(const struct dv_event *e)
 {
     dv_autojson json_object *attrs = json_object_new_object();
@@ -153,63 +230,68 @@ static char *attributes_text(const struct dv_event *e)
     return dv_json_text(attrs);
 }
 
-static int store_one(struct dv_events *events, uint64_t number, struct dv_error *err)
+static int store_one(struct dv_events *events, uint64_t number, const struct record *record,
+                     struct dv_error *err)
 {
-    struct dv_event copy = { 0 };
-    bool wanted;
-    int r = 0;
+    dv_autofree char *attrs = NULL;
+    struct dv_event e;
+    int r;
 
-    dv_lock_take(&events->lock);
-    wanted = number >= events->first && !events->ring[number % DV_EVENTS_KEPT].stored;
-    if (wanted) {
-        events->ring[number % DV_EVENTS_KEPT].stored = true;
-        wanted = event_copy(&copy, &events->ring[number % DV_EVENTS_KEPT].event) == 0;
-    }
-    dv_lock_drop(&events->lock);
-    if (wanted) {
-        dv_autofree char *attrs = attributes_text(&copy);
-
-        r = dv_db_exec(events->db, err,
-                       "INSERT OR REPLACE INTO events (id, time_ns, type, action, actor_id,"
-                       " attributes_json) VALUES (?, ?, ?, ?, ?, ?)",
-                       "iissss", (int64_t)(number % DV_EVENTS_KEPT), (int64_t)copy.time_ns,
-                       copy.type, copy.action, copy.actor_id, attrs ? attrs : "{}");
-        event_done(&copy);
-    }
+    if (look_at(record, &e) < 0)
+        return dv_fail(err, DV_E_NO_MEMORY, "no memory for an event");
+    attrs = attributes_text(&e);
+    r = dv_db_exec(events->db, err,
+                   "INSERT OR REPLACE INTO events (id, time_ns, type, action, actor_id,"
+                   " attributes_json) VALUES (?, ?, ?, ?, ?, ?)",
+                   "iissss", (int64_t)(number % DV_EVENTS_KEPT), (int64_t)e.time_ns, e.type,
+                   e.action, e.actor_id, attrs ? attrs : "{}");
+    done_with(&e);
     return r;
 }
 
-static void store(struct dv_events *events)
+static int store_copies(struct dv_events *events, const struct copies *copies, dv_also_fn *also,
+                        void *arg, struct dv_error *err)
 {
-    struct dv_error err = { 0 };
-    uint64_t first, last;
-    int r;
+    uint64_t number = copies->first;
+    int r = dv_tx_begin(events->db, DV_SYNC_NORMAL, err);
 
-    dv_lock_take(&events->lock);
-    last = events->n;
-    first = events->first;
-    while (first < last && events->ring[first % DV_EVENTS_KEPT].stored)
-        first++;
-    dv_lock_drop(&events->lock);
-    if (first == last)
-        return;
-    r = dv_tx_begin(events->db, DV_SYNC_NORMAL, &err);
-    for (; r == 0 && first < last; first++)
-        r = store_one(events, first, &err);
-    if (r == 0)
-        r = dv_tx_commit(events->db, &err);
-    else
-        dv_tx_rollback(events->db);
     if (r < 0)
-        dv_log_warn(NULL, "store events: %s", err.msg);
+        return r;
+    if (also)
+        r = also(arg, err);
+    for (const struct record *e = NULL; r == 0 && (e = next_copy(copies, e)); number++)
+        r = store_one(events, number, e, err);
+    if (r == 0)
+        return dv_tx_commit(events->db, err);
+    dv_tx_rollback(events->db);
+    return r;
+}
+
+/* Those of a failure are tried again with the next ones. */
+int dv_events_store(struct dv_events *events, dv_also_fn *also, void *arg, struct dv_error *err)
+{
+    struct copies copies;
+    int r = 0;
+
+    copy_from(events, events->stored, /* since_ns */ 0, &copies);
+    if (copies.bytes > 0 && !copies.records)
+        r = dv_fail(err, DV_E_NO_MEMORY, "no memory for %zu bytes of events", copies.bytes);
+    else if (copies.bytes > 0 || also)
+        r = store_copies(events, &copies, also, arg, err);
+    if (r == 0)
+        events->stored = copies.end;
+    free(copies.records);
+    return r;
 }
 
 static void flush(void *data)
 {
     struct dv_events *events = data;
+    struct dv_error err = { 0 };
 
     events->timer = NULL;
-    store(events);
+    if (dv_events_store(events, /* also */ NULL, NULL, &err) < 0)
+        dv_log_warn(NULL, "store events: %s", err.msg);
 }
 
 static void on_wake(void *data)
@@ -227,36 +309,47 @@ static void on_wake(void *data)
     sweep(events);
     if (!events->timer &&
         dv_timer_add(events->loop, dv_mono_ns() + FLUSH_NS, flush, events, &events->timer, &err) < 0)
-        store(events);
+        flush(events);
 }
 
-static int make_event(struct dv_event *e, const char *type, const char *action,
-                      const char *actor_id, const char *const *attrs)
+/* Type, action, actor's id and attributes in a row, as put() takes them; caller frees. */
+static const char **texts_of(const char *type, const char *action, const char *actor_id,
+                             const char *const *attrs)
 {
-    *e = (struct dv_event){ .time_ns = dv_now_ns(), .type = dv_strdup(type),
-                            .action = dv_strdup(action), .actor_id = dv_strdup(actor_id) };
-    for (size_t i = 0; attrs && attrs[i] && attrs[i + 1]; i += 2)
-        if (dv_strv_add(&e->keys, attrs[i]) < 0 || dv_strv_add(&e->values, attrs[i + 1]) < 0)
-            return -1;
-    return e->type && e->action && e->actor_id ? 0 : -1;
+    size_t n = 0;
+    const char **texts;
+
+    while (attrs && attrs[n] && attrs[n + 1])
+        n += 2;
+    texts = calloc(n + 4, sizeof(*texts));
+    if (!texts)
+        return NULL;
+    texts[0] = type;
+    texts[1] = action;
+    texts[2] = actor_id;
+    if (n > 0)
+        memcpy(texts + 3, attrs, n * sizeof(*texts));
+    return texts;
 }
 
 void dv_events_emit(struct dv_events *events, const char *type, const char *action,
                     const char *actor_id, const char *const *attrs)
 {
-    struct dv_event event;
-    bool wake;
+    const char **texts = texts_of(type, action, actor_id, attrs);
+    bool wake = false;
+    int r = -1;
 
-    if (make_event(&event, type, action, actor_id, attrs) < 0) {
-        event_done(&event);
-        dv_log_warn(NULL, "out of memory: the event %s %s is lost", type, action);
-        return;
-    }
     dv_lock_take(&events->lock);
-    put(events, &event, false);
-    wake = !events->woken;
-    events->woken = true;
+    if (texts)
+        r = put(events, dv_now_ns(), texts);
+    if (r == 0) {
+        wake = !events->woken;
+        events->woken = true;
+    }
     dv_lock_drop(&events->lock);
+    free(texts);
+    if (r < 0)
+        dv_log_warn(NULL, "out of memory: the event %s %s is lost", type, action);
     if (wake)
         dv_loop_post(events->loop, on_wake, events);
 }
@@ -265,23 +358,33 @@ static int load_row(void *arg, sqlite3_stmt *row)
 {
     struct dv_events *events = arg;
     dv_autojson json_object *attrs = NULL;
-    struct dv_event e = { 0 };
-    struct dv_error err = { 0 };
-    const char *text = dv_row_text(row, 4);
+    const char *text = dv_row_text(row, 4), **texts;
+    struct dv_error ignored = { 0 };
+    size_t n = 3, n_attrs = 0;
 
-    if (make_event(&e, dv_row_text(row, 1), dv_row_text(row, 2), dv_row_text(row, 3), NULL) < 0)
+    if (dv_json_parse(text, strlen(text), &attrs, &ignored) == 0 &&
+        json_object_is_type(attrs, json_type_object))
+        n_attrs = (size_t)json_object_object_length(attrs);
+    texts = calloc(n + 2 * n_attrs + 1, sizeof(*texts));
+    if (!texts)
         return 0;
-    e.time_ns = (uint64_t)sqlite3_column_int64(row, 0);
-    if (dv_json_parse(text, strlen(text), &attrs, &err) == 0) {
+    for (int i = 0; i < 3; i++)
+        texts[i] = dv_row_text(row, i + 1);
+    if (n_attrs > 0) {
         json_object_object_foreach(attrs, key, value)
         {
-            if (dv_strv_add(&e.keys, key) < 0 ||
-                dv_strv_add(&e.values, json_object_get_string(value)) < 0)
-                break;
+            texts[n++] = key;
+            texts[n++] = value ? json_object_get_string(value) : "";
         }
     }
-    put(events, &e, true);
+    (void)put(events, (uint64_t)sqlite3_column_int64(row, 0), texts);
+    free(texts);
     return 0;
+}
+
+static int delete_all(void *db, struct dv_error *err)
+{
+    return dv_db_exec(db, err, "DELETE FROM events", "");
 }
 
 /* Row ids are ring slots of an earlier run: they are numbered anew, so the old rows are rewritten. */
@@ -292,19 +395,7 @@ static int renumber(struct dv_events *events, struct dv_error *err)
                         " ORDER BY time_ns",
                         "");
 
-    if (r < 0)
-        return r;
-    for (uint64_t i = events->first; i < events->n; i++)
-        events->ring[i % DV_EVENTS_KEPT].stored = false;
-    r = dv_tx_begin(events->db, DV_SYNC_NORMAL, err);
-    if (r == 0)
-        r = dv_db_exec(events->db, err, "DELETE FROM events", "");
-    for (uint64_t i = events->first; r == 0 && i < events->n; i++)
-        r = store_one(events, i, err);
-    if (r == 0)
-        return dv_tx_commit(events->db, err);
-    dv_tx_rollback(events->db);
-    return r;
+    return r < 0 ? r : dv_events_store(events, delete_all, events->db, err);
 }
 
 int dv_events_open(struct dv_db *db, struct dv_loop *loop, struct dv_events **ret,
@@ -332,12 +423,12 @@ void dv_events_close(struct dv_events *events)
     if (!events)
         return;
     dv_timer_cancel(events->timer);
-    store(events);
+    flush(events);
     for (struct dv_subscriber *s = events->subscribers; s; s = s->next)
         s->gone = true;
     sweep(events);
-    for (size_t i = 0; i < DV_EVENTS_KEPT; i++)
-        event_done(&events->ring[i].event);
+    while (events->first < events->n)
+        drop_oldest(events);
     dv_lock_done(&events->lock);
     free(events);
 }

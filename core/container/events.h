@@ -13,7 +13,7 @@ struct dv_loop;
 enum { DV_EVENTS_KEPT = 1024 };
 struct dv_event {
     uint64_t time_ns;
-    char *type, *action, *actor_id;           /* "container" "start" <id> */
+    const char *type, *action, *actor_id;     /* "container" "start" <id> */
     struct dv_strv keys, values;              /* Actor.Attributes */
 };
 DV_CHECK int dv_events_open(struct dv_db *db, struct dv_loop *loop, struct dv_events **ret,
@@ -22,7 +22,13 @@ void dv_events_close(struct dv_events *events);
 /* Publish; ATTRS: NULL-terminated key, value, key, value... Any thread. */
 void dv_events_emit(struct dv_events *events, const char *type, const char *action,
                     const char *actor_id, const char *const *attrs);
-/* FN is called in the loop's thread: first for kept events since SINCE_NS (0: none), then live. */
+/* Write the events so far to the database at once, behind what ALSO (or NULL) writes: both are kept, or
+ * neither. Loop thread: nobody has heard yet of those that were emitted in the same callback. */
+typedef int dv_also_fn(void *arg, struct dv_error *err);
+DV_CHECK int dv_events_store(struct dv_events *events, dv_also_fn *also, void *arg,
+                             struct dv_error *err);
+/* FN is called in the loop's thread: first for kept events since SINCE_NS (0: none), then live. EVENT is
+ * the ring's and lasts as long as the call. */
 typedef void dv_event_fn(void *arg, const struct dv_event *event);
 struct dv_subscriber;
 DV_CHECK int dv_events_subscribe(struct dv_events *events, uint64_t since_ns, dv_event_fn *fn,

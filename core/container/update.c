@@ -177,27 +177,27 @@ static int make_next(const struct dv_container *c, const struct wish *w, struct 
     return dv_container_config_parse(body, warnings, ret, err);
 }
 
-/* The document that inspect shows, with NEXT's values. */
-static json_object *make_document(const struct dv_container_config *now,
-                                  const struct dv_container_config *next)
+/* The document that inspect shows, as text: NOW's with NEXT's values. */
+static char *make_document(const struct dv_container_config *now,
+                           const struct dv_container_config *next)
 {
-    json_object *doc = NULL;
+    dv_autojson json_object *doc = NULL;
+    struct dv_error ignored = { 0 };
+    const char *text = now->host_config_text;
 
-    if (json_object_deep_copy(now->host_config_json, &doc, NULL) < 0)
+    if (dv_json_parse(text, strlen(text), &doc, &ignored) < 0)
         return NULL;
     for (size_t i = 0; i < N(fields); i++) {
-        json_object *value = NULL, *copy = NULL;
+        json_object *value = NULL;
 
         if (!json_object_object_get_ex(next->host_config_json, fields[i].key, &value))
             continue;
-        if ((value && json_object_deep_copy(value, &copy, NULL) < 0) ||
-            json_object_object_add(doc, fields[i].key, copy) < 0) {
-            json_object_put(copy);
-            json_object_put(doc);
+        if (json_object_object_add(doc, fields[i].key, json_object_get(value)) < 0) {
+            json_object_put(value);
             return NULL;
         }
     }
-    return doc;
+    return dv_json_text(doc);
 }
 
 #define SWAP(a, b)                                                                                 \
@@ -227,7 +227,7 @@ static void swap_values(struct dv_container_config *now, struct dv_container_con
             swap_field(now, next, &fields[i]);
     for (size_t i = 0; i < N(policy_fields); i++)
         swap_field(now, next, &policy_fields[i]);
-    SWAP(now->host_config_json, next->host_config_json);
+    SWAP(now->host_config_text, next->host_config_text);
 }
 
 static int exchange(struct dv_container *c, struct dv_container_config *next, struct dv_error *err)
@@ -297,7 +297,6 @@ static int update(struct dv_container *c, const struct wish *w, struct dv_strv *
                   struct dv_error *err)
 {
     dv_auto(dv_container_config) *next = NULL;
-    json_object *doc;
     int r = check_conflicts(c, w, err);
 
     if (r < 0)
@@ -305,11 +304,9 @@ static int update(struct dv_container *c, const struct wish *w, struct dv_strv *
     r = make_next(c, w, warnings, &next, err); /* what no container may have: no word of this one */
     if (r < 0)
         return r;
-    doc = make_document(c->config, next);
-    if (!doc)
+    next->host_config_text = make_document(c->config, next);
+    if (!next->host_config_text)
         return dv_fail(err, DV_E_NO_MEMORY, "update container %s", c->id);
-    json_object_put(next->host_config_json);
-    next->host_config_json = doc;
     r = exchange(c, next, err);
     if (r == 0)
         r = apply_or_undo(c, next, w->has_pids, err);

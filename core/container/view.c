@@ -107,23 +107,31 @@ int dv_container_look(struct dv_container *c, struct dv_container_view *ret, str
     return 0;
 }
 
-/* Copies: json-c's reference counts are not atomic, and these are read in many threads. */
+static int parse_document(const char *text, json_object **ret, struct dv_error *err)
+{
+    if (!text)
+        return dv_fail(err, DV_E_NO_MEMORY, "no memory for its configuration");
+    return dv_json_parse(text, strlen(text), ret, err);
+}
+
 int dv_container_look_whole(struct dv_container *c, struct dv_container_view *ret,
                             struct dv_error *err)
 {
+    dv_autofree char *host = NULL;
     int r = dv_container_look(c, ret, err);
 
     if (r < 0)
         return r;
-    r = json_object_deep_copy(c->config->config_json, &ret->config_json, NULL);
     dv_lock_take(&c->lock); /* an update replaces it */
-    if (r == 0)
-        r = json_object_deep_copy(c->config->host_config_json, &ret->host_config_json, NULL);
+    host = dv_strdup(c->config->host_config_text);
     dv_lock_drop(&c->lock);
+    r = parse_document(c->config->config_text, &ret->config_json, err);
+    if (r == 0)
+        r = parse_document(host, &ret->host_config_json, err);
     if (r == 0)
         return 0;
     dv_container_view_done(ret);
-    return dv_fail(err, DV_E_NO_MEMORY, "look at container %s", c->id);
+    return dv_wrap(err, "look at container %s", c->id);
 }
 
 /* Attributes of container events: image, name, labels, then EXTRA. */

@@ -126,8 +126,8 @@ int dv_container_look_whole(struct dv_container *c, struct dv_container_view *re
 {
     int r = dv_container_look(c, ret, err);
 
-    json_object_deep_copy(ret->config->config_json, &ret->config_json, NULL);
-    json_object_deep_copy(ret->config->host_config_json, &ret->host_config_json, NULL);
+    ret->config_json = json_tokener_parse(ret->config->config_text);
+    ret->host_config_json = json_tokener_parse(ret->config->host_config_text);
     return r;
 }
 void dv_container_view_done(struct dv_container_view *v)
@@ -395,7 +395,7 @@ int dv_events_subscribe(struct dv_events *events, uint64_t since_ns, dv_event_fn
 {
     static char *keys[] = { (char *)"image", (char *)"name" };
     static char *values[] = { (char *)"busybox", (char *)"web" };
-    struct dv_event event = { 1700000000000000001, (char *)"container", (char *)"start", (char *)web_id, { keys, 2 },
+    struct dv_event event = { 1700000000000000001, "container", "start", web_id, { keys, 2 },
                               { values, 2 } };
 
     (void)events;

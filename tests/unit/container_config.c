@@ -281,11 +281,17 @@ static void saves_and_loads(void **state)
     dv_auto(dv_container_config) *c = parse_ok(request), *again = NULL;
     struct dv_error err = { 0 };
     dv_autofree char *text = dv_container_config_save(c), *second = NULL;
+    dv_autofree char *own = dv_json_text(c->config_json);
+    dv_autofree char *host = dv_json_text(c->host_config_json);
 
     (void)state;
     assert_int_equal(dv_container_config_load(text, &again, &err), 0);
     second = dv_container_config_save(again);
     assert_string_equal(text, second);
+    assert_string_equal(again->config_text, own);
+    assert_string_equal(again->host_config_text, host);
+    assert_null(again->config_json); /* objects are large, and a container is kept for long */
+    assert_null(again->host_config_json);
     assert_true(again->entrypoint.present);
     assert_true(again->has_stop_timeout);
     assert_int_equal(again->n_mounts, 3);
