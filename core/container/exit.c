@@ -22,6 +22,7 @@ struct exit_job {
     struct dv_container *c;          /* reference */
     uint64_t generation;
     struct dv_exit exit;
+    bool oom;                        /* one that was not told while it ran */
     bool shim_lost;
     bool releasing;                  /* the shim still lets go of mounts and namespaces */
     bool owns;                       /* the operation is ours */
@@ -36,20 +37,19 @@ bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
 {
     dv_autofree char *text = NULL;
     struct dv_error err = { 0 };
-    unsigned version, oom;
+    unsigned version;
     unsigned long long started, finished;
     long long code;
     char boot[64];
 
     if (dv_read_file(state_fd, "exit", 4096, &text, NULL, &err) < 0)
         return false;
-    if (sscanf(text, "%u %lld %u %llu %llu %63s", &version, &code, &oom, &started, &finished,
-               boot) != 6)
+    /* What it says of the OOM killer is 0: only we hold the control group. */
+    if (sscanf(text, "%u %lld %*u %llu %llu %63s", &version, &code, &started, &finished, boot) != 5)
         return false;
     if (version != 1 || !dv_streq(boot, boot_id))
         return false;
-    *ret = (struct dv_exit){ .exit_code = code, .oom = oom != 0, .started_ns = started,
-                             .finished_ns = finished };
+    *ret = (struct dv_exit){ .exit_code = code, .started_ns = started, .finished_ns = finished };
     return true;
 }
 
@@ -118,6 +118,7 @@ static bool begin(struct exit_job *job)
 static void record_exit(struct exit_job *job)
 {
     struct dv_container *c = job->c;
+    int64_t kills = dv_cgroup_oom_kills(c->cs->engine->cgroups, c->cs->cgroup_parent, c->id);
     struct dv_error err = { 0 };
     struct dv_shim *shim;
 
@@ -126,7 +127,7 @@ static void record_exit(struct exit_job *job)
     c->status = DV_EXITED;
     c->pid = 0;
     c->exit_code = job->exit.exit_code;
-    c->oom_killed = job->exit.oom;
+    job->oom = dv_oom_count(c, kills);
     c->finished_ns = job->exit.finished_ns;
     if (job->exit.error[0]) {
         free(c->error);
@@ -146,14 +147,16 @@ static void record_exit(struct exit_job *job)
         dv_log_error(NULL, "container %s: record its exit: %s", c->id, err.msg);
 }
 
-static void tell_exit(struct dv_container *c, const struct dv_exit *exit)
+static void tell_exit(const struct exit_job *job)
 {
+    const struct dv_exit *exit = &job->exit;
+    struct dv_container *c = job->c;
     char code[24], duration[24];
     uint64_t ns = exit->finished_ns > c->started_ns ? exit->finished_ns - c->started_ns : 0;
 
     snprintf(code, sizeof(code), "%lld", (long long)exit->exit_code);
     snprintf(duration, sizeof(duration), "%llu", (unsigned long long)(ns / 1000000000));
-    if (exit->oom)
+    if (job->oom)
         dv_container_emit(c, "oom", NULL);
     dv_container_emit(c, "die", (const char *const[]){ "execDuration", duration, "exitCode", code,
                                                        NULL });
@@ -234,11 +237,9 @@ static void settle(void *arg)
     }
     if (job->shim_lost)
         settle_lost_shim(job);
-    if (!job->exit.oom)
-        job->exit.oom = dv_cgroup_oom_killed(c->cs->engine->cgroups, c->cs->cgroup_parent, c->id);
     record_exit(job);
     dv_test_point("exit-recorded");
-    tell_exit(c, &job->exit);
+    tell_exit(job);
     dv_container_leave_networks(c);
     dv_container_volumes_emit(c, "unmount");
     wake(c);

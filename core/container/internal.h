@@ -13,6 +13,7 @@
 #include "core/container/store.h"
 #include "core/shim/protocol.h"
 
+struct dv_oom;
 struct dv_shim;
 struct exit_job;
 struct dv_spec;
@@ -67,7 +68,8 @@ struct dv_container {
     int64_t pid, exit_code, restart_count;
     uint64_t start_time, started_ns, finished_ns;
     uint64_t generation;             /* counts starts; an exit of an older one is ignored */
-    bool oom_killed, stopped_by_user;
+    int64_t oom_killed;              /* processes of its last run, those that were told of */
+    bool stopped_by_user;
     bool no_restart;                 /* until the user's next start: its policy is silent */
     uint64_t restart_delay_ns;       /* waited for last, 0 = not yet */
     uint64_t restart_turn;           /* counts awaited restarts; one of an older turn is over */
@@ -135,7 +137,6 @@ int dv_container_start_again(struct dv_container *c, uint64_t turn, struct dv_er
 /* ---- shim.c ---- */
 struct dv_exit {
     int64_t exit_code;
-    bool oom;
     uint64_t started_ns, finished_ns;
     char error[128];
 };
@@ -161,6 +162,8 @@ void dv_shims_leave(struct dv_containers *cs);
 /* A request on an adopted connection, from a request thread. Descriptors are borrowed. */
 int dv_shim_request(struct dv_container *c, struct dv_msg_writer *w, const int *fds, size_t n_fds,
                     struct dv_packet *answer, int64_t *exit_code, struct dv_error *err);
+/* Its memory limit is new: OOM kills are watched where they were not. */
+void dv_shim_watch_oom(struct dv_container *c);
 void dv_shim_unref(struct dv_shim *shim);
 int dv_shim_open_run_dir(struct dv_containers *cs, const char *id, bool create,
                          struct dv_error *err);
@@ -176,6 +179,15 @@ bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
 void dv_container_shim_lost(struct dv_container *c, uint64_t generation); /* EOF without an exit */
 void dv_waiters_fire(struct dv_container *c, enum dv_wait_for upto); /* under c->lock */
 void dv_pending_close(struct dv_container *c);                       /* under c->lock */
+
+/* ---- oom.c ---- */
+/* From here OOM kills in C's control group are told at once, first those that nobody told yet; as long as
+ * the caller holds its reference. NULL where there is nothing to be watched: no limit. Loop thread. */
+struct dv_oom *dv_oom_watch(struct dv_container *c);
+void dv_oom_unwatch(struct dv_oom *oom); /* NULL does nothing */
+/* KILLS are those of this run: are there any that were not told? From now on they count as told. Under
+ * c->lock. */
+bool dv_oom_count(struct dv_container *c, int64_t kills);
 
 /* ---- exec.c ---- */
 void dv_exec_exited(struct dv_container *c, const char *exec_id, int64_t exit_code);
@@ -240,6 +252,8 @@ void dv_container_clean_kernel(struct dv_container *c); /* cgroup, run directory
 
 /* ---- view.c ---- */
 void dv_container_emit(struct dv_container *c, const char *action, const char *const *extra);
+void dv_container_emit_locked(struct dv_container *c, const char *action,
+                              const char *const *extra); /* under c->lock */
 
 int dv_intent_begin(struct dv_containers *cs, const char *kind, const char *object,
                     uint64_t generation, struct dv_error *err);

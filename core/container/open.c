@@ -250,6 +250,7 @@ static void settle_start(struct dv_container *c)
     struct found f;
 
     ask_state(c, &f);
+    c->oom_killed = 0; /* its row is still that of the run before */
     if (f.fd >= 0 && f.state >= 2) {
         lease_again(c, DV_LEASE_RUN);
         adopt(c, &f);

@@ -91,7 +91,7 @@ static int fill(struct dv_container *c, sqlite3_stmt *row, struct dv_error *err)
     c->started_ns = (uint64_t)sqlite3_column_int64(row, 11);
     c->finished_ns = (uint64_t)sqlite3_column_int64(row, 12);
     c->exit_code = sqlite3_column_int64(row, 13);
-    c->oom_killed = sqlite3_column_int(row, 14);
+    c->oom_killed = sqlite3_column_int64(row, 14);
     c->error = dv_strdup(dv_row_text(row, 15));
     c->restart_count = sqlite3_column_int64(row, 16);
     c->generation = (uint64_t)sqlite3_column_int64(row, 17);

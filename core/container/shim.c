@@ -30,8 +30,9 @@ struct dv_shim {
     struct dv_container *c;          /* reference */
     uint64_t generation;
     int fd;
-    struct dv_watch *watch;          /* loop thread, as the next three */
+    struct dv_watch *watch;          /* loop thread, as the next four */
     bool exited;                     /* EVENT_EXIT came */
+    struct dv_oom *oom;              /* NULL: no memory limit */
     struct dv_shim *next_watched, **at_watched; /* cs->watched_shims */
     struct dv_lock lock;             /* rank 40; protects below */
     pthread_cond_t answered;
@@ -239,7 +240,6 @@ static void on_exit_event(struct dv_shim *shim, const struct dv_msg *m)
 {
     struct dv_exit exit = {
         .exit_code = dv_msg_get_i64(m, DV_ST_EXIT_CODE, 255),
-        .oom = dv_msg_get_u64(m, DV_ST_OOM, 0),
         .started_ns = dv_msg_get_u64(m, DV_ST_STARTED_NS, 0),
         .finished_ns = dv_msg_get_u64(m, DV_ST_FINISHED_NS, dv_now_ns()),
     };
@@ -283,7 +283,9 @@ static void unwatch(struct dv_shim *shim)
         *shim->at_watched = shim->next_watched;
         if (shim->next_watched)
             shim->next_watched->at_watched = shim->at_watched;
+        shim->at_watched = NULL;
     }
+    dv_oom_unwatch(dv_take(shim->oom));
     dv_watch_remove(shim->watch);
     lose_askers(shim);
     if (shim->exited)
@@ -341,6 +343,7 @@ static void watch_in_loop(void *data)
     if (shim->next_watched)
         shim->next_watched->at_watched = &shim->next_watched;
     cs->watched_shims = shim;
+    shim->oom = dv_oom_watch(shim->c);
 }
 
 void dv_shims_leave(struct dv_containers *cs)
@@ -394,6 +397,23 @@ static struct dv_shim *borrow(struct dv_container *c)
         atomic_fetch_add_explicit(&shim->refs, 1, memory_order_relaxed);
     dv_lock_drop(&c->lock);
     return shim;
+}
+
+static void watch_oom_in_loop(void *data)
+{
+    struct dv_shim *shim = data;
+
+    if (shim->at_watched && !shim->oom)
+        shim->oom = dv_oom_watch(shim->c);
+    dv_shim_unref(shim);
+}
+
+void dv_shim_watch_oom(struct dv_container *c)
+{
+    struct dv_shim *shim = borrow(c);
+
+    if (shim)
+        dv_loop_post(c->cs->engine->loop, watch_oom_in_loop, shim);
 }
 
 static int ask(struct dv_shim *shim, struct dv_msg_writer *w, const int *fds, size_t n_fds,

@@ -310,6 +310,8 @@ static int update(struct dv_container *c, const struct wish *w, struct dv_strv *
     r = exchange(c, next, err);
     if (r == 0)
         r = apply_or_undo(c, next, w->has_pids, err);
+    if (r == 0)
+        dv_shim_watch_oom(c);
     return r < 0 ? dv_wrap(err, "Cannot update container %s", c->id) : 0;
 }
 

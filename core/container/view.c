@@ -95,7 +95,7 @@ int dv_container_look(struct dv_container *c, struct dv_container_view *ret, str
     ret->pid = c->pid;
     ret->exit_code = c->exit_code;
     ret->restart_count = c->restart_count;
-    ret->oom_killed = c->oom_killed;
+    ret->oom_killed = c->oom_killed > 0;
     for (struct dv_exec *e = c->execs; e && r == 0; e = e->next)
         if (e->running)
             r = dv_strv_add(&ret->exec_ids, e->id);
@@ -135,18 +135,15 @@ int dv_container_look_whole(struct dv_container *c, struct dv_container_view *re
 }
 
 /* Attributes of container events: image, name, labels, then EXTRA. */
-void dv_container_emit(struct dv_container *c, const char *action, const char *const *extra)
+void dv_container_emit_locked(struct dv_container *c, const char *action,
+                              const char *const *extra)
 {
     const struct dv_json_map *labels = &c->config->labels;
     const char **attrs = calloc(2 * labels->keys.n + 4 + 16 + 1, sizeof(*attrs));
-    dv_autofree char *name = NULL;
     size_t n = 0;
 
     if (!attrs)
         return;
-    dv_lock_take(&c->lock);
-    name = dv_strdup(c->name);
-    dv_lock_drop(&c->lock);
     for (size_t i = 0; i < labels->keys.n; i++) {
         attrs[n++] = labels->keys.items[i];
         attrs[n++] = labels->values.items[i];
@@ -156,7 +153,14 @@ void dv_container_emit(struct dv_container *c, const char *action, const char *c
     attrs[n++] = "image";
     attrs[n++] = c->image_name;
     attrs[n++] = "name";
-    attrs[n++] = name ? name : "";
+    attrs[n++] = c->name;
     dv_events_emit(c->cs->engine->events, "container", action, c->id, attrs);
     free(attrs);
+}
+
+void dv_container_emit(struct dv_container *c, const char *action, const char *const *extra)
+{
+    dv_lock_take(&c->lock);
+    dv_container_emit_locked(c, action, extra);
+    dv_lock_drop(&c->lock);
 }

@@ -766,14 +766,3 @@ int dv_cgroup_kill(struct dv_cgroups *cg, const char *parent, const char *name,
         wait_change(events_fd, round < 8 ? 1 + round : 20);
     }
 }
-
-bool dv_cgroup_oom_killed(struct dv_cgroups *cg, const char *parent, const char *name)
-{
-    const struct dv_hierarchy *h = cg->by[DV_CTL_MEMORY];
-    struct dv_error ignored = { 0 };
-    struct dv_group g;
-
-    if (!h || dv_cg_path(parent, name, &g, &ignored) < 0)
-        return false;
-    return dv_cg_read_key(h, &g, h->v2 ? "memory.events" : "memory.oom_control", "oom_kill", 0) > 0;
-}

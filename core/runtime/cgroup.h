@@ -65,5 +65,19 @@ DV_CHECK int dv_cgroup_freeze(struct dv_cgroups *cg, const char *parent, const c
 /* Pids in the group; for top and for "is anybody left". */
 DV_CHECK int dv_cgroup_pids(struct dv_cgroups *cg, const char *parent, const char *name,
                             pid_t **ret, size_t *ret_n, struct dv_error *err);
-/* Did the OOM killer strike in the group? (v1 memory.oom_control oom_kill, v2 memory.events) */
-bool dv_cgroup_oom_killed(struct dv_cgroups *cg, const char *parent, const char *name);
+/* How many processes of the group the OOM killer has killed so far; -1 where nobody counts, or the group
+ * is gone. (v1 memory.oom_control oom_kill, v2 memory.events) */
+int64_t dv_cgroup_oom_kills(struct dv_cgroups *cg, const char *parent, const char *name);
+/* Word of the next kills: FD becomes ready for the EVENTS of epoll, until it is armed again; so it does
+ * when the group is removed. */
+struct dv_cgroup_oom {
+    int fd;                         /* the caller's */
+    uint32_t events;
+    bool early;                     /* v1: word comes just before the kill, which is counted a little
+                                     * later, or not at all */
+};
+/* NOT_FOUND where the group is gone. */
+DV_CHECK int dv_cgroup_oom_open(struct dv_cgroups *cg, const char *parent, const char *name,
+                                struct dv_cgroup_oom *ret, struct dv_error *err);
+/* Before the kills are counted, so that none falls between. False: the group is gone. */
+bool dv_cgroup_oom_rearm(const struct dv_cgroup_oom *oom);

@@ -308,3 +308,76 @@ actions() { "$davit" events --since 1h --until "$(date +%s.%N)" --filter contain
     wait_for has again '{{.RestartCount}} {{.State.Status}} {{.State.OOMKilled}}' "1 running false"
     expect "start oom die start" "$(actions again)"
 }
+
+# A container whose init lives on when what it starts is killed: a line in /eat is one bite too many.
+eater() { # NAME OPTION...
+    "$davit" run -d --name "$@" busybox sh -c 'mkfifo /eat; echo ready; while :; do read x </eat; dd if=/dev/zero of=/dev/null bs=100M count=1; echo "eaten $?"; done' >/dev/null
+    wait_for logged "$1" ready
+}
+eat() { echo >"/proc/$1/root/eat"; } # PID of the container; it takes no daemon
+ooms() { [ "$(actions "$1" | xargs -n1 | grep -c oom)" -eq "$2" ]; } # CONTAINER HOW_MANY
+eaten() { [ "$(grep -c 'eaten 137' "$T_ROOT/containers/$1/$1-json.log")" -ge "$2" ]; } # ID TIMES
+
+@test "oom: what the init survives is told while it runs, once, by this daemon or the next one" {
+    local id pid
+    eater lives -m 24m --memory-swap 24m
+    id=$(value lives '{{.Id}}')
+    pid=$(value lives '{{.State.Pid}}')
+    has lives '{{.State.OOMKilled}}' false
+    eat "$pid"
+    wait_for ooms lives 1
+    has lives '{{.State.OOMKilled}} {{.State.Status}} {{.State.Pid}}' "true running $pid"
+    expect "busybox lives" "$("$davit" events --since 1h --until "$(date +%s.%N)" --filter event=oom --filter container=lives --format '{{.Actor.Attributes.image}} {{.Actor.Attributes.name}}')"
+    run "$davit" exec lives dd if=/dev/zero of=/dev/null bs=100M count=1
+    [ "$status" -eq 137 ]
+    wait_for ooms lives 2
+    again KILL
+    ooms lives 2
+    has lives '{{.State.OOMKilled}} {{.State.Status}}' "true running"
+    # While no daemon is there.
+    kill_davitd KILL
+    eat "$pid"
+    wait_for eaten "$id" 2
+    start_davitd
+    wait_for ooms lives 3
+    again TERM
+    eat "$pid"
+    wait_for ooms lives 4
+    "$davit" kill lives >/dev/null
+    wait_for is lives exited
+    expect "start oom oom oom oom kill die" "$(actions lives)"
+    has lives '{{.State.OOMKilled}}' true
+    "$davit" start lives >/dev/null
+    has lives '{{.State.OOMKilled}}' false
+}
+
+@test "oom: a limit that comes by an update is watched, too" {
+    eater grows
+    "$davit" update -m 24m --memory-swap 24m grows >/dev/null
+    eat "$(value grows '{{.State.Pid}}')"
+    wait_for ooms grows 1
+    "$davit" update -m 26m --memory-swap 26m grows >/dev/null
+    eat "$(value grows '{{.State.Pid}}')"
+    wait_for ooms grows 2
+    "$davit" rm -f grows >/dev/null
+}
+
+@test "oom: a daemon that is killed while it tells one: the next one has it told once" {
+    [ -n "$(strings -a "$DAVIT_BIN/davitd" | grep -m1 DAVIT_TEST_KILL)" ] || skip "built without test hooks"
+    local pid point n=0
+    eater told -m 24m --memory-swap 24m
+    pid=$(value told '{{.State.Pid}}')
+    for point in oom-counted oom-kept; do
+        kill_davitd TERM
+        DAVIT_TEST_KILL=$point start_davitd
+        eat "$pid"
+        wait_for gone "$(cat "$T/davitd.pid")"
+        start_davitd
+        n=$((n + 1))
+        wait_for ooms told $n
+        has told '{{.State.OOMKilled}} {{.State.Status}}' "true running"
+    done
+    "$davit" kill told >/dev/null
+    wait_for is told exited
+    expect "start oom oom kill die" "$(actions told)"
+}

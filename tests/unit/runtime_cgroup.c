@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,7 +188,7 @@ static void a_group_is_made_listed_and_removed(void **state)
     assert_int_equal(dv_cgroup_pids(f->cg, f->parent, "a", &pids, &n, &f->err), 0);
     assert_int_equal(n, 0);
     free(pids);
-    assert_false(dv_cgroup_oom_killed(f->cg, f->parent, "a"));
+    assert_int_equal(dv_cgroup_oom_kills(f->cg, f->parent, "a"), f->cg->by[DV_CTL_MEMORY] ? 0 : -1);
     assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "a", &f->err), 0);
     assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "b", &f->err), 0);
     assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "b", &f->err), 0);
@@ -439,19 +440,31 @@ static void v2_limits_are_set_for_real(void **state)
     assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "a", &f->err), 0);
 }
 
-/* The OOM killer's mark, which the exit status alone does not give. */
+static bool is_ready(const struct dv_cgroup_oom *oom, int ms)
+{
+    struct pollfd p = { .fd = oom->fd, .events = (short)oom->events };
+
+    return poll(&p, 1, ms) > 0;
+}
+
+/* The OOM killer's mark, which the exit status alone does not give, and word of it. */
 static void an_oom_kill_is_seen(void **state)
 {
     struct fixture *f = *state;
     struct dv_spec_resources res = no_limits;
+    struct dv_cgroup_oom oom;
     int status;
     pid_t pid;
 
     need_cgroups(f);
     if (!f->cg->by[DV_CTL_MEMORY])
         skip();
+    assert_int_equal(dv_cgroup_oom_open(f->cg, f->parent, "a", &oom, &f->err), -DV_E_NOT_FOUND);
     res.memory_limit = res.memory_swap = 16 << 20;
     assert_int_equal(create(f, "a", &res), 0);
+    assert_int_equal(dv_cgroup_oom_open(f->cg, f->parent, "a", &oom, &f->err), 0);
+    assert_true(dv_cgroup_oom_rearm(&oom));
+    assert_false(is_ready(&oom, 0));
     pid = fork();
     if (pid == 0) {
         size_t i, size = 64 << 20;
@@ -467,8 +480,14 @@ static void an_oom_kill_is_seen(void **state)
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    assert_true(dv_cgroup_oom_killed(f->cg, f->parent, "a"));
+    assert_true(is_ready(&oom, 10000));
+    assert_true(dv_cgroup_oom_rearm(&oom));
+    assert_false(is_ready(&oom, 0));
+    assert_int_equal(dv_cgroup_oom_kills(f->cg, f->parent, "a"), 1);
     assert_int_equal(dv_cgroup_remove(f->cg, f->parent, "a", &f->err), 0);
+    assert_true(is_ready(&oom, 10000));
+    assert_int_equal(dv_cgroup_oom_kills(f->cg, f->parent, "a"), -1);
+    close(oom.fd);
 }
 
 static void a_refused_value_is_named_and_nothing_stays(void **state)
@@ -719,6 +738,20 @@ static int plain_limit(struct plain *p, const struct dv_spec_resources *res)
     return dv_cg2_limit(&change);
 }
 
+static void v2_counts_oom_kills(void **state)
+{
+    static const char *const files[] = { "memory.events" };
+    static const char text[] = "low 0\nhigh 0\nmax 31\noom 3\noom_kill 2\noom_group_kill 1\n";
+    struct plain p;
+
+    (void)state;
+    plain_init(&p, files, N(files));
+    assert_int_equal(dv_cgroup_oom_kills(&p.cg, "/", "g"), -1);
+    assert_int_equal(dv_cg_write(&p.cg.h[0], &p.group, files[0], text), 0);
+    assert_int_equal(dv_cgroup_oom_kills(&p.cg, "/", "g"), 2);
+    plain_done(&p);
+}
+
 static void v2_takes_v1_units(void **state)
 {
     static const char *const files[] = { "memory.max", "memory.swap.max", "memory.low",
@@ -828,6 +861,7 @@ int main(void)
         TEST_V2(what_is_missing_is_a_warning),
         TEST_V2(what_is_missing_is_known_before),
         TEST_V2(device_rules_hold),
+        cmocka_unit_test(v2_counts_oom_kills),
         cmocka_unit_test(v2_takes_v1_units),
         cmocka_unit_test(v2_maps_the_ends_of_the_ranges),
         TEST(favordynmods_is_held_by_a_descriptor),
