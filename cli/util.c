@@ -86,6 +86,15 @@ void dv_xput(struct dv_buf *buf, const char *text)
     dv_xputn(buf, text, strlen(text));
 }
 
+void dv_xput_spaces(struct dv_buf *buf, size_t n)
+{
+    static const char spaces[] = "                                ";
+
+    for (; n >= sizeof(spaces); n -= sizeof(spaces) - 1)
+        dv_xputn(buf, spaces, sizeof(spaces) - 1);
+    dv_xputn(buf, spaces, n);
+}
+
 void dv_xprintf(struct dv_buf *buf, const char *fmt, ...)
 {
     dv_autofree char *text = NULL;

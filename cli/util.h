@@ -24,6 +24,7 @@ void dv_xsplit(struct dv_strv *v, const char *s, char sep);
 #define DV_TEXT_INIT DV_BUF_INIT((size_t)1 << 30, "text")
 void dv_xput(struct dv_buf *buf, const char *text);
 void dv_xputn(struct dv_buf *buf, const void *data, size_t n);
+void dv_xput_spaces(struct dv_buf *buf, size_t n);
 void dv_xprintf(struct dv_buf *buf, const char *fmt, ...) DV_PRINTF(2, 3);
 
 /* What is true of a query or a path segment: RFC 3986's unreserved characters stay. */

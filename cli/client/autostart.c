@@ -1,4 +1,5 @@
 /* autostart.c - start a daemon where none answers on the default socket. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +14,7 @@
 
 #include "cli/client/client.h"
 #include "cli/util.h"
+#include "core/base/parse.h"
 #include "core/base/time.h"
 
 enum {
@@ -137,6 +139,21 @@ static void leave_session_cgroup(pid_t pid)
 
 #define LOG_PATH "/var/log/davitd.log"
 
+/* The caller's descriptors are not the daemon's to hold (a pipe that somebody reads to its end). Our
+ * own are close-on-exec already. The action of posix_spawn for this is glibc's alone. */
+static void keep_inherited_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+    uint64_t fd;
+
+    while (dir && (entry = readdir(dir)))
+        if (dv_parse_u64(entry->d_name, STDERR_FILENO + 1, INT_MAX, &fd) == 0)
+            (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    if (dir)
+        closedir(dir);
+}
+
 static int spawn_davitd(const char *path, pid_t *ret_pid, struct dv_error *err)
 {
     char *argv[] = { (char *)path, NULL };
@@ -158,7 +175,7 @@ static int spawn_davitd(const char *path, pid_t *ret_pid, struct dv_error *err)
                                                  O_WRONLY | O_CREAT | O_APPEND, 0640);
     r = r ? r : posix_spawn_file_actions_adddup2(&actions, 1, 2);
     r = r ? r : posix_spawn_file_actions_addchdir_np(&actions, "/");
-    r = r ? r : posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    keep_inherited_fds();
     errno = r ? r : posix_spawn(ret_pid, path, &actions, &attr, argv, environ);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);

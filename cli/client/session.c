@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
@@ -58,7 +59,7 @@ int dv_session_signals(struct dv_session *session, bool proxy, struct dv_error *
     size_t i;
 
     if (proxy) {
-        sigfillset(&set);
+        memset(&set, 0xff, sizeof(set)); /* sigfillset() of musl leaves 34 out, glibc's SIGRTMIN */
         for (i = 0; i < N(own); i++)
             sigdelset(&set, own[i]);
     } else {
@@ -190,14 +191,9 @@ void dv_session_redraw(struct dv_session *session)
 
 static void forward_signal(struct loop *l, int number)
 {
-    const char *name = sigabbrev_np(number);
-    dv_autofree char *target = NULL;
+    dv_autofree char *target = dv_xformat("/containers/%s/kill?signal=%d", l->s->signal_id, number);
     struct dv_error err = { 0 };
 
-    if (name)
-        target = dv_xformat("/containers/%s/kill?signal=%s", l->s->signal_id, name);
-    else
-        target = dv_xformat("/containers/%s/kill?signal=%d", l->s->signal_id, number);
     /* A container that has just ended cannot get it: no news. */
     if (dv_client_call(l->s->client, "POST", target, NULL, NULL, &err) < 0 &&
         err.code != DV_E_CONFLICT && err.code != DV_E_NOT_FOUND)

@@ -43,8 +43,10 @@ static void put_string(struct dv_buf *out, const char *s, size_t n, bool html)
 
 static void new_line(struct dv_buf *out, enum dv_json_style style, int depth)
 {
-    if (style == DV_JSON_PRETTY)
-        dv_xprintf(out, "\n%*s", depth * 4, "");
+    if (style != DV_JSON_PRETTY)
+        return;
+    dv_xput(out, "\n");
+    dv_xput_spaces(out, 4 * (size_t)depth);
 }
 
 static void put(struct dv_buf *out, json_object *obj, enum dv_json_style style, int depth);

@@ -35,6 +35,7 @@ static void measure(const char *text, struct widths *w)
 
 void dv_table_print(FILE *out, const char *text)
 {
+    dv_autobuf lines = DV_TEXT_INIT;
     struct widths w = { 0 };
     size_t column = 0;
 
@@ -42,16 +43,15 @@ void dv_table_print(FILE *out, const char *text)
     while (*text) {
         size_t bytes = strcspn(text, "\t\n");
 
-        fwrite(text, 1, bytes, out);
+        dv_xputn(&lines, text, bytes);
         if (text[bytes] == '\t') {
-            size_t pad = w.items[column++] - dv_text_width(text, bytes);
-
-            fprintf(out, "%*s", (int)pad, "");
+            dv_xput_spaces(&lines, w.items[column++] - dv_text_width(text, bytes));
         } else {
             column = 0;
-            fputc('\n', out);
+            dv_xput(&lines, "\n");
         }
         text += bytes + (text[bytes] != '\0');
     }
+    fwrite(lines.data, 1, lines.len, out);
     free(w.items);
 }
