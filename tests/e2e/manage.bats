@@ -108,6 +108,23 @@ knob() { # ID V1-CONTROLLER/FILE V2-FILE
     expect_match "invalid filter 'size'.* 400$" "$(api POST '/containers/prune?filters=%7B%22size%22%3A%5B%221%22%5D%7D')"
 }
 
+@test "inspect: what has the name, looked for among containers, images, networks, volumes" {
+    expect "bridge bridge local" "$("$davit" inspect -f '{{.Name}} {{.Driver}} {{.Scope}}' bridge)"
+    expect none "$("$davit" inspect --type network -f '{{.Name}}' none)"
+    "$davit" volume create bridge >/dev/null
+    "$davit" volume create alone >/dev/null
+    expect "bridge local" "$("$davit" inspect -f '{{.Driver}}' bridge alone | xargs)"
+    expect local "$("$davit" inspect --type volume -f '{{.Driver}}' bridge)"
+    "$davit" create --name bridge busybox true >/dev/null
+    expect "/bridge" "$("$davit" inspect -f '{{.Name}}' bridge)"
+    "$davit" volume rm bridge alone >/dev/null
+    run "$davit" inspect --type network nothing
+    [ "$status" -eq 1 ]
+    expect_match 'network nothing not found' "$output"
+    run "$davit" inspect --type node nothing
+    expect '1 unknown type: "node": must be one of "container", "image", "network", "volume"' "$status $output"
+}
+
 @test "events: a life in order, filtered, by template and as JSON" {
     local since
     since=$(date +%s.%N)
