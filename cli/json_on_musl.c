@@ -68,7 +68,10 @@ void __vsyslog_chk(int priority, int flag, const char *fmt, va_list args)
 
 char *__strcat_chk(char *to, const char *from, size_t room)
 {
-    if (strlen(to) + strlen(from) >= room)
+    size_t at = strlen(to), n = strlen(from) + 1;
+
+    if (n > room || at > room - n)
         abort();
-    return strcat(to, from);
+    memcpy(to + at, from, n);
+    return to;
 }
