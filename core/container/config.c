@@ -627,23 +627,46 @@ static json_object *endpoint_json(const struct dv_endpoint_wish *wish)
     return out;
 }
 
+static int put_networking(const struct dv_container_config *c, json_object *doc)
+{
+    json_object *endpoints = json_object_new_object(), *networking = json_object_new_object();
+
+    if (!endpoints || !networking ||
+        json_object_object_add(doc, "NetworkingConfig", networking) < 0) {
+        json_object_put(endpoints);
+        json_object_put(networking);
+        return -1;
+    }
+    json_object_object_add(networking, "EndpointsConfig", endpoints);
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        json_object_object_add(endpoints, c->endpoints[i].network,
+                               endpoint_json(&c->endpoints[i]));
+    return 0;
+}
+
+int dv_container_config_keep(struct dv_container_config **config, struct dv_error *err)
+{
+    struct dv_container_config *own = *config;
+    json_object *doc = own->config_json;
+    int r;
+
+    if (json_object_object_add(doc, "HostConfig", json_object_get(own->host_config_json)) < 0 ||
+        put_networking(own, doc) < 0)
+        return no_memory(err);
+    r = build(doc, /* check */ false, /* warnings */ NULL, config, err);
+    if (r == 0)
+        dv_container_config_free(own);
+    return r;
+}
+
 /* What is no document: networks, and mount points once they are settled. */
 static char *save_rest(const struct dv_container_config *c)
 {
     dv_autojson json_object *rest = json_object_new_object();
-    json_object *endpoints = json_object_new_object(), *networking = json_object_new_object();
 
-    if (!rest || !endpoints || !networking) {
-        json_object_put(endpoints);
-        json_object_put(networking);
-        return NULL;
-    }
-    for (size_t i = 0; i < c->n_endpoints; i++)
-        json_object_object_add(endpoints, c->endpoints[i].network,
-                               endpoint_json(&c->endpoints[i]));
-    json_object_object_add(networking, "EndpointsConfig", endpoints);
-    json_object_object_add(rest, "NetworkingConfig", networking);
-    return dv_config_points_save(c, rest) < 0 ? NULL : dv_json_text(rest);
+    return rest && put_networking(c, rest) == 0 && dv_config_points_save(c, rest) == 0
+               ? dv_json_text(rest)
+               : NULL;
 }
 
 char *dv_container_config_save(const struct dv_container_config *c)

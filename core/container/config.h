@@ -115,5 +115,8 @@ DV_CHECK int dv_container_config_parse(json_object *body, struct dv_strv *warnin
 /* The same document from the database: no refusal, no warnings. */
 DV_CHECK int dv_container_config_load(const char *text, struct dv_container_config **ret,
                                       struct dv_error *err);
+/* *CONFIG, a request whose document the image was merged into, becomes what is kept: as if it had been
+ * saved and loaded. On failure it is good for nothing but to be freed. */
+DV_CHECK int dv_container_config_keep(struct dv_container_config **config, struct dv_error *err);
 /* Caller frees. Of a request: by the thread that has it only. */
 char *dv_container_config_save(const struct dv_container_config *config);

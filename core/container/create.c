@@ -65,15 +65,6 @@ static void undo_forget(void *arg)
     dv_containers_forget(c->cs, c);
 }
 
-static void undo_intent(void *arg)
-{
-    struct dv_container *c = arg;
-    struct dv_error err = { 0 };
-
-    if (dv_intent_end(c->cs, "create", c->id, &err) < 0)
-        dv_log_warn(NULL, "container %s: forget its creation: %s", c->id, err.msg);
-}
-
 static void undo_workspace(void *arg)
 {
     struct dv_container *c = arg;
@@ -189,28 +180,13 @@ static int record(struct dv_container *c, struct dv_error *err)
         return r;
     r = dv_container_row_insert(c, err);
     if (r == 0)
-        r = dv_intent_end(c->cs, "create", c->id, err);
-    if (r == 0)
         return dv_tx_commit(db, err);
     dv_tx_rollback(db);
     return r;
 }
 
-static int begin(struct dv_container *c, struct dv_error *err)
-{
-    struct dv_db *db = c->cs->engine->db;
-    int r = dv_tx_begin(db, DV_SYNC_NORMAL, err);
-
-    if (r < 0)
-        return r;
-    r = dv_intent_begin(c->cs, "create", c->id, 0, err);
-    if (r == 0)
-        return dv_tx_commit(db, err);
-    dv_tx_rollback(db);
-    return r;
-}
-
-/* The steps, each undone by the next one's failure; a kill is undone at start by the intent. */
+/* The steps, each undone by the next one's failure. A kill before the last one leaves what no container's
+ * row names: the next davitd takes it away. */
 static int build(struct dv_container *c, const struct dv_image *image, const char *name,
                  struct dv_error *err)
 {
@@ -218,10 +194,6 @@ static int build(struct dv_container *c, const struct dv_image *image, const cha
     const char *driver;
     int r;
 
-    r = begin(c, err);
-    if (r < 0)
-        return r;
-    dv_undo_push(&undo, undo_intent, c);
     r = enter_named(c, name, err);
     if (r < 0)
         return r;

@@ -100,10 +100,8 @@ static bool merge_command(json_object *config, const struct dv_container_config 
 int dv_config_merge_image(struct dv_container_config **config, const struct dv_image *image,
                           struct dv_error *err)
 {
-    struct dv_container_config *own = *config, *merged;
+    const struct dv_container_config *own = *config;
     json_object *doc = own->config_json;
-    dv_autofree char *text = NULL;
-    int r;
 
     if (!set_text(doc, "User", own->user, image->user) ||
         !set_text(doc, "WorkingDir", own->working_dir, image->working_dir) ||
@@ -113,15 +111,7 @@ int dv_config_merge_image(struct dv_container_config **config, const struct dv_i
         !merge_set(doc, "Volumes", &image->volumes) || !merge_labels(doc, own, image) ||
         !merge_command(doc, own, image))
         return dv_fail(err, DV_E_NO_MEMORY, "merge the image's config");
-    text = dv_container_config_save(own);
-    if (!text)
-        return dv_fail(err, DV_E_NO_MEMORY, "merge the image's config");
-    r = dv_container_config_load(text, &merged, err);
-    if (r < 0)
-        return dv_wrap(err, "merge the image's config");
-    dv_container_config_free(own);
-    *config = merged;
-    return 0;
+    return dv_container_config_keep(config, err) < 0 ? dv_wrap(err, "merge the image's config") : 0;
 }
 
 static int append(struct dv_strv *argv, const struct dv_strv *more)

@@ -273,19 +273,9 @@ static void settle_start(struct dv_container *c)
     start_found(c);
 }
 
-struct intent_list {
-    struct dv_strv starts;
-    bool failed;
-};
-
-static int intent_row(void *arg, sqlite3_stmt *row)
+static int start_row(void *arg, sqlite3_stmt *row)
 {
-    struct intent_list *list = arg;
-
-    if (dv_streq(dv_row_text(row, 0), "start") &&
-        dv_strv_add(&list->starts, dv_row_text(row, 1)) < 0)
-        list->failed = true;
-    return 0;
+    return dv_strv_add(arg, dv_row_text(row, 0)) < 0 ? -DV_E_NO_MEMORY : 0;
 }
 
 /* Nobody else knows C yet: its state is its row's, and may change as soon as a job is queued. */
@@ -350,24 +340,20 @@ static int find_each_again(struct dv_containers *cs, const struct dv_strv *boots
 
 static int find_all_again(struct dv_containers *cs, struct dv_error *err)
 {
-    struct intent_list intents = { 0 };
-    dv_autostrv boots = { 0 };
+    dv_autostrv starts = { 0 }, boots = { 0 };
     int r;
 
-    r = dv_db_query(cs->engine->db, intent_row, &intents, err,
-                    "SELECT kind, object FROM intents WHERE kind IN ('start', 'create')", "");
-    if (r == 0 && intents.failed)
-        r = dv_fail(err, DV_E_NO_MEMORY, "read the intents");
+    r = dv_db_query(cs->engine->db, start_row, &starts, err,
+                    "SELECT object FROM intents WHERE kind = 'start'", "");
     if (r == 0)
         r = dv_db_query(cs->engine->db, boot_row, &boots, err, "SELECT id, boot_id FROM containers",
                         "");
     if (r == 0)
-        r = find_each_again(cs, &boots, &intents.starts, err);
-    if (r == 0)
+        r = find_each_again(cs, &boots, &starts, err);
+    if (r == 0) /* an earlier davitd noted creations, too */
         r = dv_db_exec(cs->engine->db, err,
                        "DELETE FROM intents WHERE kind IN ('start', 'create')", "");
-    dv_strv_done(&intents.starts);
-    return r;
+    return r < 0 && !err->code ? dv_fail(err, DV_E_NO_MEMORY, "read the intents") : r;
 }
 
 /* ---- what no record names ---- */
