@@ -14,6 +14,7 @@ enum {
     ARCHIVE_SMALL_BYTES = 256 << 10,    /* a file up to here stays in memory... */
     ARCHIVE_MAX_MEMORY = 64 << 20,      /* ...as long as all of them fit */
     ARCHIVE_MAX_DOCUMENT = 4 << 20,     /* manifest.json, index.json, a manifest */
+    ARCHIVE_MAX_PARSED = 32 << 20,      /* of documents, each as often as others name it */
     ARCHIVE_MAX_DEPTH = 32,             /* of JSON */
     ARCHIVE_MAX_IMAGES = 1000,
     ARCHIVE_MAX_LAYERS = 500,
@@ -42,7 +43,7 @@ struct source {
     const struct dv_host *host;
     struct file *files;                 /* sorted by name once read */
     size_t n_files, cap_files, n_spooled;
-    uint64_t memory;
+    uint64_t memory, parsed;
     struct image *images;
     size_t n_images, cap_images, next;
 };
@@ -58,6 +59,9 @@ int32_t read_archive(struct source *s, struct dv_call *c, int fd);
 void free_files(struct source *s);
 /* The file NAME, links followed; NULL if there is none. */
 const struct file *find_file(const struct source *s, const char *name);
+/* Count F as parsed once more; false: that is more than an archive may ask for. An index may name others,
+ * or itself, in each of its thousands of entries. */
+bool may_parse(struct source *s, const struct file *f);
 /* Its contents as a JSON document. NULL after a recorded failure. */
 json_object *file_json(struct source *s, struct dv_call *c, const struct file *f);
 /* Contents in memory, NUL-terminated; free it. NULL after a recorded failure. */
@@ -80,7 +84,7 @@ int32_t make_layers(struct source *s, struct dv_call *c, struct image *image, si
 int32_t set_blob(struct source *s, struct dv_call *c, struct dv_reg_blob *blob, const char *name,
                  const char *digest, const char *media_type);
 void free_blob(struct dv_reg_blob *blob);
-/* The manifest of the OCI layout beside a manifest.json that has CONFIG, for its document. */
-void attach_oci_manifest(struct source *s, struct image *image);
+/* The images of a manifest.json get the manifests that the OCI layout beside it has of them. */
+void attach_oci_manifests(struct source *s);
 /* String member KEY of OBJ, or NULL. */
 const char *json_text(json_object *obj, const char *key);

@@ -52,8 +52,6 @@ static int32_t read_one(struct source *s, struct dv_call *c, json_object *obj)
                  "application/vnd.docker.container.image.v1+json");
     r = r < 0 ? r : add_names(s, c, image, json_object_object_get(obj, "RepoTags"));
     r = r < 0 ? r : add_layers(s, c, image, json_object_object_get(obj, "Layers"));
-    if (r == 0)
-        attach_oci_manifest(s, image);
     return r;
 }
 
@@ -76,5 +74,7 @@ int32_t read_docker(struct source *s, struct dv_call *c, const struct file *mani
                 : fail(s, c, DV_E_INVALID, "manifest.json[%zu] is no object", i);
     }
     json_object_put(list);
+    if (r == 0)
+        attach_oci_manifests(s);
     return r;
 }

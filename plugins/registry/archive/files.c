@@ -121,12 +121,25 @@ char *file_text(struct source *s, struct dv_call *c, const struct file *f)
     return text;
 }
 
+bool may_parse(struct source *s, const struct file *f)
+{
+    s->parsed += f->size;
+    return s->parsed <= ARCHIVE_MAX_PARSED;
+}
+
 json_object *file_json(struct source *s, struct dv_call *c, const struct file *f)
 {
     char *text = file_text(s, c, f);
     json_tokener *tok = text ? json_tokener_new_ex(ARCHIVE_MAX_DEPTH) : NULL;
     json_object *obj = NULL;
 
+    if (text && !may_parse(s, f)) {
+        fail(s, c, DV_E_INVALID, "the archive's documents name each other too often: more than %d MiB "
+             "would have to be read", ARCHIVE_MAX_PARSED >> 20);
+        json_tokener_free(tok);
+        free(text);
+        return NULL;
+    }
     if (tok) {
         json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
                                         JSON_TOKENER_VALIDATE_UTF8);
@@ -138,6 +151,8 @@ json_object *file_json(struct source *s, struct dv_call *c, const struct file *f
                  json_tokener_error_desc(json_tokener_get_error(tok)));
             json_object_put(obj);
             obj = NULL;
+        } else if (!obj) {
+            fail(s, c, DV_E_INVALID, "'%.200s' holds null", f->name);
         }
         json_tokener_free(tok);
     } else if (text) {

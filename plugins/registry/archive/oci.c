@@ -254,49 +254,57 @@ int32_t read_oci(struct source *s, struct dv_call *c, const struct file *index)
 /* ---- the layout beside a manifest.json ---- */
 
 /* The document DIGEST quietly: what is wrong with it does not matter to manifest.json. */
-static json_object *quiet_json(const struct source *s, const char *digest)
+static json_object *quiet_json(struct source *s, const char *digest)
 {
     const struct file *f = find_blob(s, digest);
 
-    return f && f->data ? json_tokener_parse(f->data) : NULL;
+    return f && f->data && may_parse(s, f) ? json_tokener_parse(f->data) : NULL;
 }
 
-static void attach_from(struct source *s, struct image *image, json_object *doc, int depth)
+static void attach(struct source *s, const char *config, const struct file *f, const char *type)
+{
+    for (size_t i = 0; i < s->n_images; i++) {
+        struct image *image = &s->images[i];
+
+        if (image->manifest || !image->config.digest || strcmp(config, image->config.digest) != 0)
+            continue;
+        image->manifest = malloc(f->size + 1);
+        image->manifest_type = strdup(type);
+        if (image->manifest) {
+            memcpy(image->manifest, f->data, f->size + 1);
+            image->manifest_len = f->size;
+        }
+    }
+}
+
+static void attach_from(struct source *s, json_object *doc, int depth)
 {
     json_object *list = json_object_object_get(doc, "manifests");
     size_t i, n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
-    for (i = 0; i < n && !image->manifest && depth <= ARCHIVE_MAX_INDEXES; i++) {
+    for (i = 0; i < n && depth <= ARCHIVE_MAX_INDEXES; i++) {
         json_object *desc = json_object_array_get_idx(list, i);
         const char *digest = json_text(desc, "digest"), *type = json_text(desc, "mediaType");
         json_object *inner = kind_of(type) == KIND_OTHER ? NULL : quiet_json(s, digest);
         const char *config = json_text(json_object_object_get(inner, "config"), "digest");
 
-        if (kind_of(type) == KIND_INDEX) {
-            attach_from(s, image, inner, depth + 1);
-        } else if (config && strcmp(config, image->config.digest) == 0) {
-            const struct file *f = find_blob(s, digest);
-
-            image->manifest = malloc(f->size + 1);
-            image->manifest_type = strdup(type);
-            if (image->manifest) {
-                memcpy(image->manifest, f->data, f->size + 1);
-                image->manifest_len = f->size;
-            }
-        }
+        if (kind_of(type) == KIND_INDEX)
+            attach_from(s, inner, depth + 1);
+        else if (config)
+            attach(s, config, find_blob(s, digest), type);
         json_object_put(inner);
     }
 }
 
-void attach_oci_manifest(struct source *s, struct image *image)
+void attach_oci_manifests(struct source *s)
 {
     const struct file *index = find_file(s, "index.json");
     json_object *doc;
 
-    if (!index || !index->data || !image->config.digest)
+    if (!index || !index->data || !may_parse(s, index))
         return;
     doc = json_tokener_parse(index->data);
     if (json_object_is_type(doc, json_type_object))
-        attach_from(s, image, doc, 0);
+        attach_from(s, doc, 0);
     json_object_put(doc);
 }
