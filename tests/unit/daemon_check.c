@@ -28,7 +28,7 @@ static int check(const char *ini)
         dup2(fd, STDOUT_FILENO);
         status = dv_config_check(&args);
         fflush(stdout);
-        _exit(status);
+        exit(status);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
