@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/id.h"
 #include "core/base/lock.h"
@@ -131,15 +132,26 @@ static int configure_connection(struct dv_db *db, struct dv_error *err)
                         "configure it", err);
 }
 
-/* Blocks for the log up to its usual size: what frees a full disk (a removal) is a commit, too, as is
- * the exit of a container. A file system that cannot do it goes without. */
+/* Zeros up to the log's usual size, behind what is in it. What frees a full disk (a removal) is a commit,
+ * too, as is the exit of a container; and a sure commit that neither lengthens the file nor fills a block
+ * for the first time waits for its data only. SQLite's log ends at the first frame that is none. A file
+ * system that cannot do it goes without. */
 static void reserve_log(const char *path)
 {
+    static const char zeros[64 << 10];
     dv_autofree char *log = dv_format("%s-wal", path);
     dv_autoclose int fd = log ? open(log, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+    off_t at = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
+    ssize_t n = 1;
 
-    if (fd >= 0)
-        (void)!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOG_BYTES);
+    if (at < 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOG_BYTES) < 0)
+        return;
+    for (; at < LOG_BYTES && n > 0; at += n) {
+        size_t left = (size_t)(LOG_BYTES - at);
+
+        n = pwrite(fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros), at);
+    }
+    (void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* now, not in the first commit */
 }
 
 int dv_db_open(const char *path, struct dv_db **ret, struct dv_error *err)

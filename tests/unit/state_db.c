@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/str.h"
@@ -97,6 +98,51 @@ static void a_new_database_is_fresh_private_and_of_our_schema(void **state)
     assert_int_equal(number(f, "PRAGMA cache_size"), -200);
     reopen(f);
     assert_false(dv_db_is_fresh(f->db));
+}
+
+static void expect_log(const struct fixture *f)
+{
+    dv_autofree char *log = dv_format("%s-wal", f->path);
+    struct stat st;
+
+    assert_int_equal(stat(log, &st), 0);
+    assert_true(st.st_size >= 4 << 20);
+    assert_true(st.st_blocks * 512 >= 4 << 20);
+}
+
+static void copy(const struct fixture *f, const char *suffix, const char *to)
+{
+    dv_autofree char *from_path = dv_format("%s%s", f->path, suffix);
+    dv_autofree char *to_path = dv_format("%s%s", to, suffix);
+    dv_autoclose int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    dv_autoclose int out = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    ssize_t n;
+
+    assert_true(from >= 0 && out >= 0);
+    while ((n = copy_file_range(from, NULL, out, NULL, 1 << 20, 0)) > 0)
+        ;
+    assert_int_equal(n, 0);
+}
+
+/* What the disk has when davitd is killed: the log is behind what was written zeros. */
+static void the_log_has_its_room_and_ends_where_it_was_written(void **state)
+{
+    struct fixture *f = *state;
+    dv_autofree char *killed = dv_format("%s/killed.db", f->folder), *value = NULL;
+
+    expect_log(f);
+    reopen(f); /* the close before took the log away */
+    expect_log(f);
+    assert_int_equal(dv_meta_set(f->db, "said", "so", &f->err), 0);
+    expect_log(f);
+    copy(f, "", killed);
+    copy(f, "-wal", killed);
+    dv_db_close(f->db);
+    f->db = NULL;
+    assert_int_equal(dv_db_open(killed, &f->db, &f->err), 0);
+    value = dv_meta_get(f->db, "said");
+    assert_non_null(value);
+    assert_string_equal(value, "so");
 }
 
 static void keeps_meta(void **state)
@@ -396,6 +442,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_new_database_is_fresh_private_and_of_our_schema),
+        TEST(the_log_has_its_room_and_ends_where_it_was_written),
         TEST(keeps_meta),
         TEST(commits_and_rolls_back),
         TEST(the_sync_level_follows_the_transaction),
