@@ -12,7 +12,7 @@ DV_CHECK int dv_jobs_new(const char *name, size_t n_threads, struct dv_jobs **re
                          struct dv_error *err);
 /* Runs what is queued, then ends the threads. NULL is fine. */
 void dv_jobs_free(struct dv_jobs *jobs);
-/* Have FN called on a thread each time when there was work, and then none for a second. Before the
+/* Have FN called on a thread each time when there was work, and then none for two seconds. Before the
  * first job. */
 void dv_jobs_at_rest(struct dv_jobs *jobs, void (*fn)(void));
 /* Any thread. Aborts on out of memory: a lost exit would be a lie. */

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/container/jobs.h"
 
@@ -135,6 +136,43 @@ static void rests_once_after_work(void **state)
     assert_int_equal(run.next, 1);
 }
 
+struct sight {
+    atomic_int tid;
+    char name[32];
+};
+
+static void look(void *arg)
+{
+    struct sight *sight = arg;
+
+    pthread_getname_np(pthread_self(), sight->name, sizeof(sight->name));
+    sight->tid = gettid();
+}
+
+static void another_thread_takes_over_at_rest(void **state)
+{
+    struct sight first = { .tid = 0 }, second = { .tid = 0 };
+    struct timespec tick = { .tv_nsec = 10000000 };
+    struct dv_error err = { 0 };
+    struct dv_jobs *jobs;
+    char path[64];
+
+    (void)state;
+    assert_int_equal(dv_jobs_new("test", 1, &jobs, &err), 0);
+    dv_jobs_add(jobs, look, &first);
+    for (int i = 0; i < 3000 && !first.tid; i++)
+        nanosleep(&tick, NULL);
+    snprintf(path, sizeof(path), "/proc/self/task/%d", first.tid);
+    for (int i = 0; i < 3000 && access(path, F_OK) == 0; i++)
+        nanosleep(&tick, NULL);
+    assert_int_equal(access(path, F_OK), -1);
+    dv_jobs_add(jobs, look, &second);
+    dv_jobs_free(jobs);
+    assert_int_not_equal(second.tid, 0);
+    assert_string_equal(first.name, "test");
+    assert_string_equal(second.name, "test");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +180,7 @@ int main(void)
         cmocka_unit_test(a_job_adds_jobs),
         cmocka_unit_test(several_threads_run_jobs_at_once),
         cmocka_unit_test(rests_once_after_work),
+        cmocka_unit_test(another_thread_takes_over_at_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
