@@ -9,7 +9,9 @@
 
 #include "core/base/str.h"
 
-enum { BACKLOG = 1024 };
+/* As many as the kernel usually allows (net.core.somaxconn): clients in Go are refused where it is full,
+ * they do not wait. */
+enum { BACKLOG = 4096 };
 
 /* DIR_FD/NAME by the link of the descriptor in /proc: sun_path holds 108 bytes only. */
 static int make_address(int dir_fd, const char *name, struct sockaddr_un *ret, struct dv_error *err)

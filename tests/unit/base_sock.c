@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "core/base/file.h"
 #include "core/base/sock.h"
@@ -53,6 +55,40 @@ static void listens_and_connects_below_a_long_path(void **state)
     accepted = accept4(server, NULL, NULL, SOCK_CLOEXEC);
     assert_true(accepted >= 0);
     assert_int_equal(dv_sock_listen(dir, deep, SOCK_STREAM, 0600, &err), -DV_E_INVALID);
+    assert_int_equal(dv_remove_tree(AT_FDCWD, top, &err), 0);
+}
+
+/* A client that does not wait is refused where the queue is full. */
+static void lets_a_crowd_wait_for_its_turn(void **state)
+{
+    enum { CROWD = 1500 };
+    char top[] = "/tmp/davit-ut-XXXXXX", *most = NULL;
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct rlimit files;
+    struct dv_error err = { 0 };
+    dv_autoclose int server = -1;
+    int fds[CROWD], n = 0;
+
+    (void)state;
+    assert_int_equal(dv_read_file(AT_FDCWD, "/proc/sys/net/core/somaxconn", 64, &most, NULL, &err), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    if (atoi(most) < CROWD || files.rlim_max < 2 * CROWD || setrlimit(RLIMIT_NOFILE, &files) < 0)
+        n = -1;
+    free(most);
+    if (n < 0)
+        skip();
+    assert_non_null(mkdtemp(top));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", top);
+    server = dv_sock_listen(AT_FDCWD, address.sun_path, SOCK_STREAM, 0600, &err);
+    assert_true(server >= 0);
+    for (; n < CROWD; n++) {
+        fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (connect(fds[n], (struct sockaddr *)&address, sizeof(address)) < 0)
+            fail_msg("client %d: %s", n, strerror(errno));
+    }
+    while (n > 0)
+        close(fds[--n]);
     assert_int_equal(dv_remove_tree(AT_FDCWD, top, &err), 0);
 }
 
@@ -196,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listens_and_connects_below_a_long_path),
+        cmocka_unit_test(lets_a_crowd_wait_for_its_turn),
         cmocka_unit_test(sends_messages_with_descriptors),
         cmocka_unit_test(tells_end_empty_and_gone_apart),
         cmocka_unit_test(refuses_what_is_malformed_and_keeps_nothing),
