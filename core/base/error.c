@@ -24,6 +24,11 @@ static const char *const code_names[] = {
     [DV_E_INTERNAL] = "INTERNAL",
 };
 
+int dv_code_from_wire(int64_t code)
+{
+    return code > 0 && code < DV_E_INTERNAL ? (int)code : DV_E_INTERNAL;
+}
+
 const char *dv_code_name(int code)
 {
     if (code < 0 || (size_t)code >= N(code_names) || !code_names[code])

@@ -1,6 +1,8 @@
 /* error.h - the one error type: filled where a thing fails, prefixed on the way up. */
 #pragma once
 
+#include <stdint.h>
+
 #include <davit/plugin.h> /* DV_E_* */
 
 #include "core/base/cleanup.h"
@@ -24,6 +26,9 @@ int dv_wrap(struct dv_error *err, const char *fmt, ...) DV_PRINTF(2, 3);
 
 /* Forget the error, so that the variable can be used again. */
 void dv_error_clear(struct dv_error *err);
+
+/* A code that came over a wire; INTERNAL for what is none, so that an error stays one. */
+int dv_code_from_wire(int64_t code);
 
 /* "INVALID" for DV_E_INVALID and so on; "UNKNOWN" for what is not a code. Static string. */
 const char *dv_code_name(int code);

@@ -154,7 +154,7 @@ static int answer_result(const struct dv_packet *p, int64_t *exit_code, struct d
         return 0;
     if (exit_code)
         *exit_code = dv_msg_get_i64(&p->msg, DV_ST_EXIT_CODE, 125);
-    return dv_fail(err, (int)dv_msg_get_i64(&p->msg, DV_ST_CODE, DV_E_INTERNAL), "%s",
+    return dv_fail(err, dv_code_from_wire(dv_msg_get_i64(&p->msg, DV_ST_CODE, 0)), "%s",
                    dv_msg_get_str(&p->msg, DV_ST_MESSAGE, "davit-shim failed without a reason"));
 }
 

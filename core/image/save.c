@@ -531,7 +531,7 @@ int dv_image_save_result(struct dv_image_save *save, struct dv_error *err)
     code = dv_msg_get_u64(&packet.msg, DV_WT_CODE, 0);
     if (code == 0)
         return 0;
-    return dv_fail(err, code > DV_E_INTERNAL ? DV_E_INTERNAL : (int)code, "%s",
+    return dv_fail(err, dv_code_from_wire(code), "%s",
                    dv_msg_get_str(&packet.msg, DV_WT_MESSAGE, "davit-worker gave no reason"));
 }
 

@@ -227,7 +227,7 @@ static int serve_result(struct request *q)
 
     q->job->done = true;
     if (code > 0)
-        return dv_fail(q->err, code > DV_E_INTERNAL ? DV_E_INTERNAL : (int)code, "%s",
+        return dv_fail(q->err, dv_code_from_wire(code), "%s",
                        dv_msg_get_str(q->msg, DV_WT_MESSAGE, "davit-worker gave no reason"));
     if (dv_is_digest(digest))
         snprintf(q->job->answer, sizeof(q->job->answer), "%s", digest);

@@ -126,6 +126,15 @@ static void names_codes(void **state)
     assert_string_equal(dv_code_name(-1), "UNKNOWN");
 }
 
+static void keeps_an_error_of_any_code(void **state)
+{
+    (void)state;
+    assert_int_equal(dv_code_from_wire(DV_E_NO_SPACE), DV_E_NO_SPACE);
+    assert_int_equal(dv_code_from_wire(0), DV_E_INTERNAL);
+    assert_int_equal(dv_code_from_wire(INT64_MIN), DV_E_INTERNAL);
+    assert_int_equal(dv_code_from_wire((int64_t)1 << 32 | 1), DV_E_INTERNAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +146,7 @@ int main(void)
         cmocka_unit_test(wrapping_a_full_text_keeps_the_outermost),
         cmocka_unit_test(replaces_what_is_not_utf8),
         cmocka_unit_test(names_codes),
+        cmocka_unit_test(keeps_an_error_of_any_code),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
