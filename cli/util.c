@@ -237,11 +237,19 @@ json_object *dv_jpath(json_object *obj, const char *path)
     return obj;
 }
 
+const char *dv_jtext(json_object *value)
+{
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
 const char *dv_jget_str(json_object *obj, const char *key)
 {
-    json_object *value = dv_jget(obj, key);
+    return dv_jtext(dv_jget(obj, key));
+}
 
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+const char *dv_jat_str(json_object *arr, size_t i)
+{
+    return i < dv_jlen(arr) ? dv_jtext(json_object_array_get_idx(arr, i)) : "";
 }
 
 int64_t dv_jget_int(json_object *obj, const char *key)

@@ -50,6 +50,8 @@ json_object *dv_jstrv(const struct dv_strv *v, bool null_empty);
 json_object *dv_jget(json_object *obj, const char *key);       /* NULL */
 json_object *dv_jpath(json_object *obj, const char *path);     /* "State.Pid"; NULL */
 const char *dv_jget_str(json_object *obj, const char *key);    /* "" */
+const char *dv_jat_str(json_object *arr, size_t i);            /* "", also beyond the end */
+const char *dv_jtext(json_object *value);                      /* "" */
 int64_t dv_jget_int(json_object *obj, const char *key);        /* 0 */
 bool dv_jget_bool(json_object *obj, const char *key);          /* false */
 size_t dv_jlen(json_object *arr);                              /* 0 unless an array */

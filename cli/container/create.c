@@ -66,7 +66,7 @@ static int ask(const struct dv_cli_call *call, json_object *body, char **ret_id,
     warnings = dv_jget(reply, "Warnings");
     for (i = 0; i < dv_jlen(warnings); i++)
         fprintf(stderr, "WARNING: %s\n",
-                json_object_get_string(json_object_array_get_idx(warnings, i)));
+                dv_jat_str(warnings, i));
     if (!*dv_jget_str(reply, "Id"))
         return dv_fail(err, DV_E_INVALID, "the daemon created a container without an ID");
     *ret_id = dv_xstrdup(dv_jget_str(reply, "Id"));

@@ -334,9 +334,7 @@ static void finish_capabilities(struct gpus *g, json_object *obj)
     size_t i;
 
     for (i = 0; i < dv_jlen(g->capabilities); i++)
-        g->has_gpu = g->has_gpu ||
-                     dv_streq(json_object_get_string(
-                                  json_object_array_get_idx(g->capabilities, i)), "gpu");
+        g->has_gpu = g->has_gpu || dv_streq(dv_jat_str(g->capabilities, i), "gpu");
     if (!g->has_gpu)
         dv_jpush(g->capabilities, dv_jstr("gpu"));
     dv_jpush(outer, g->capabilities);

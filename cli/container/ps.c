@@ -43,7 +43,7 @@ static char *names_cell(json_object *c, const struct style *s)
     size_t i;
 
     for (i = 0; i < dv_jlen(names); i++) {
-        const char *name = json_object_get_string(json_object_array_get_idx(names, i));
+        const char *name = dv_jat_str(names, i);
 
         name += name[0] == '/';
         if (!s->full && strchr(name, '/'))
@@ -176,7 +176,7 @@ static char *labels_cell(json_object *c, const struct style *s)
     (void)s;
     if (json_object_is_type(labels, json_type_object)) {
         json_object_object_foreach(labels, key, value)
-            dv_xadd_take(&pairs, dv_xformat("%s=%s", key, json_object_get_string(value)));
+            dv_xadd_take(&pairs, dv_xformat("%s=%s", key, dv_jtext(value)));
     }
     return joined(&pairs);
 }

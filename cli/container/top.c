@@ -7,19 +7,12 @@ enum { COLUMN_CHARS = 20, GAP_CHARS = 3 };
 
 /* --- top -------------------------------------------------------------------------------------- */
 
-static const char *cell(json_object *row, size_t i)
-{
-    const char *text = json_object_get_string(json_object_array_get_idx(row, i));
-
-    return text ? text : "";
-}
-
 static size_t width_of(json_object *titles, json_object *rows, size_t column)
 {
-    size_t width = strlen(cell(titles, column)) + GAP_CHARS, i;
+    size_t width = strlen(dv_jat_str(titles, column)) + GAP_CHARS, i;
 
     for (i = 0; i < dv_jlen(rows); i++) {
-        size_t w = strlen(cell(json_object_array_get_idx(rows, i), column)) + GAP_CHARS;
+        size_t w = strlen(dv_jat_str(json_object_array_get_idx(rows, i), column)) + GAP_CHARS;
 
         width = w > width ? w : width;
     }
@@ -32,9 +25,9 @@ static void print_row(json_object *row, const size_t *widths)
 
     for (i = 0; i < n; i++)
         if (i + 1 < n)
-            printf("%-*s", (int)widths[i], cell(row, i));
+            printf("%-*s", (int)widths[i], dv_jat_str(row, i));
         else
-            puts(cell(row, i));
+            puts(dv_jat_str(row, i));
 }
 
 static void print_table(json_object *titles, json_object *rows)
@@ -136,7 +129,7 @@ static int update_one(struct dv_cli_call *call, const char *name, json_object *b
     fflush(stdout);
     warnings = dv_jget(reply, "Warnings");
     for (i = 0; i < dv_jlen(warnings); i++)
-        fprintf(stderr, "%s\n", cell(warnings, i));
+        fprintf(stderr, "%s\n", dv_jat_str(warnings, i));
     return 0;
 }
 

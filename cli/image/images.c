@@ -73,7 +73,7 @@ static const char *digest_of(json_object *image, const char *repository)
     size_t n = strlen(repository), i;
 
     for (i = 0; i < dv_jlen(digests); i++) {
-        const char *text = json_object_get_string(json_object_array_get_idx(digests, i));
+        const char *text = dv_jat_str(digests, i);
 
         if (strncmp(text, repository, n) == 0 && text[n] == '@')
             return text + n + 1;
@@ -104,7 +104,7 @@ static void push_image(struct rows *out, json_object *image)
     size_t i;
 
     for (i = 0; i < dv_jlen(tags); i++) {
-        const char *text = json_object_get_string(json_object_array_get_idx(tags, i));
+        const char *text = dv_jat_str(tags, i);
         const char *colon = strrchr(text, ':');
         dv_autofree char *repository = dv_xstrndup(text, colon ? (size_t)(colon - text)
                                                                : strlen(text));
@@ -114,7 +114,7 @@ static void push_image(struct rows *out, json_object *image)
                                         digest_of(image, repository) });
     }
     for (i = 0; i < dv_jlen(digests); i++) {
-        const char *text = json_object_get_string(json_object_array_get_idx(digests, i));
+        const char *text = dv_jat_str(digests, i);
         size_t n = strcspn(text, "@");
         dv_autofree char *repository = dv_xstrndup(text, n);
 

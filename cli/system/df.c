@@ -188,7 +188,8 @@ static json_object *all_rows(json_object *df)
     for (size_t i = 0; i < dv_jlen(dv_jget(df, "Containers")); i++) {
         json_object *container = json_object_array_get_idx(dv_jget(df, "Containers"), i);
 
-        json_object_object_del(container, "SizeRootFs"); /* the image has a row of its own */
+        if (json_object_is_type(container, json_type_object))
+            json_object_object_del(container, "SizeRootFs"); /* the image has a row of its own */
         dv_jpush(containers, dv_container_row(container, /* full */ false, now));
     }
     for (size_t i = 0; i < dv_jlen(dv_jget(df, "Volumes")); i++)

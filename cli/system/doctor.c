@@ -80,7 +80,7 @@ static void ask_warnings(struct dv_client *client, json_object *list)
         return;
     warnings = dv_jget(info, "Warnings");
     for (i = 0; i < dv_jlen(warnings); i++) {
-        const char *text = json_object_get_string(json_object_array_get_idx(warnings, i));
+        const char *text = dv_jat_str(warnings, i);
 
         if (!strstr(text, " driver '"))
             add(list, "daemon", "warning", "warning", text, "", "");

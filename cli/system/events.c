@@ -41,7 +41,7 @@ static void put_attributes(struct dv_buf *out, json_object *attributes)
     if (!json_object_is_type(attributes, json_type_object))
         return;
     json_object_object_foreach(attributes, key, value)
-        dv_xadd_take(&pairs, dv_xformat("%s=%s", key, json_object_get_string(value)));
+        dv_xadd_take(&pairs, dv_xformat("%s=%s", key, dv_jtext(value)));
     if (pairs.n == 0)
         return;
     qsort(pairs.items, pairs.n, sizeof(*pairs.items), by_text);

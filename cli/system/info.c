@@ -51,8 +51,7 @@ static void put_driver_status(json_object *info)
         json_object *pair = json_object_array_get_idx(status, i);
 
         if (dv_jlen(pair) == 2)
-            printf("  %s: %s\n", json_object_get_string(json_object_array_get_idx(pair, 0)),
-                   json_object_get_string(json_object_array_get_idx(pair, 1)));
+            printf("  %s: %s\n", dv_jat_str(pair, 0), dv_jat_str(pair, 1));
     }
 }
 
@@ -62,7 +61,7 @@ static void put_words(const char *label, json_object *list)
 
     printf("  %s:", label);
     for (i = 0; i < dv_jlen(list); i++)
-        printf(" %s", json_object_get_string(json_object_array_get_idx(list, i)));
+        printf(" %s", dv_jat_str(list, i));
     putchar('\n');
 }
 
@@ -123,7 +122,7 @@ static void put_security(json_object *info)
         return;
     puts(" Security Options:");
     for (i = 0; i < dv_jlen(options); i++)
-        put_security_option(json_object_get_string(json_object_array_get_idx(options, i)));
+        put_security_option(dv_jat_str(options, i));
 }
 
 static void put_labels(json_object *info)
@@ -135,7 +134,7 @@ static void put_labels(json_object *info)
         return;
     puts(" Labels:");
     for (i = 0; i < dv_jlen(labels); i++)
-        printf("  %s\n", json_object_get_string(json_object_array_get_idx(labels, i)));
+        printf("  %s\n", dv_jat_str(labels, i));
 }
 
 static void put_server(json_object *info)
@@ -190,7 +189,7 @@ static void put_server(json_object *info)
     fflush(stdout);
     for (i = 0; i < dv_jlen(warnings); i++)
         fprintf(stderr, "%s\n",
-                json_object_get_string(json_object_array_get_idx(warnings, i)));
+                dv_jat_str(warnings, i));
 }
 
 int dv_cmd_info(struct dv_cli_call *call)

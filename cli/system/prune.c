@@ -21,7 +21,7 @@ static const struct kind images = { "/images/prune", "Deleted Images:", "ImagesD
 static void print_deleted(json_object *item)
 {
     if (!json_object_is_type(item, json_type_object))
-        printf("%s\n", json_object_get_string(item));
+        printf("%s\n", dv_jtext(item));
     else if (*dv_jget_str(item, "Untagged"))
         printf("untagged: %s\n", dv_jget_str(item, "Untagged"));
     else

@@ -74,7 +74,7 @@ static char *labels_text(json_object *labels)
     dv_xput(&out, "");
     if (json_object_is_type(labels, json_type_object)) {
         json_object_object_foreach(labels, key, value)
-            dv_xprintf(&out, "%s%s=%s", out.len ? "," : "", key, json_object_get_string(value));
+            dv_xprintf(&out, "%s%s=%s", out.len ? "," : "", key, dv_jtext(value));
     }
     return dv_xstrdup(out.data);
 }
@@ -171,7 +171,7 @@ static void print_pruned(json_object *reply)
     if (dv_jlen(names))
         puts("Deleted Volumes:");
     for (size_t i = 0; i < dv_jlen(names); i++)
-        puts(json_object_get_string(json_object_array_get_idx(names, i)));
+        puts(dv_jat_str(names, i));
     printf("%sTotal reclaimed space: %s\n", dv_jlen(names) ? "\n" : "", size);
 }
 

@@ -425,6 +425,13 @@ static void bears_any_json(void **state)
         "\"Containers\":[{}],\"BuildCache\":[7],\"Warnings\":7,\"Components\":[7,{}],"
         "\"Plugins\":[],\"Swarm\":7,\"SecurityOptions\":[\"\",\"=\",\"name=\"],\"DriverStatus\":"
         "[[\"a\",\"b\"]],\"MemTotal\":-1,\"StatusCode\":-1}",
+        "200 [null,{\"Names\":[null,7],\"RepoTags\":[null,[]],\"RepoDigests\":[null,{}],\"Labels\":"
+        "{\"a\":null,\"b\":7}}]",
+        "200 {\"Titles\":[null,7],\"Processes\":[null,7,{},[null,7]],\"Volumes\":[null,{\"Labels\":"
+        "{\"a\":null}}],\"VolumesDeleted\":[null,7],\"ContainersDeleted\":[null,[]],"
+        "\"ImagesDeleted\":[null],\"Images\":[null,{\"RepoTags\":[null],\"RepoDigests\":[null]}],"
+        "\"Containers\":[null,7,[]],\"Warnings\":[null,7],\"SecurityOptions\":[null,7],"
+        "\"DriverStatus\":[null,7,[null,7]],\"Labels\":[null,7],\"Plugins\":{\"Volume\":[null]}}",
     };
 
     (void)state;
