@@ -183,6 +183,8 @@ async function prunes() {
     const c = await docker.createContainer({ Image: 'busybox', Labels: { pruned: '' }, HostConfig: quiet });
     assert.deepStrictEqual((await docker.pruneContainers({ filters: { label: ['pruned'] } })).ContainersDeleted, [c.id]);
     assert.strictEqual((await docker.pruneImages({ filters: { dangling: ['true'] } })).SpaceReclaimed, 0);
+    assert.strictEqual((await docker.pruneNetworks()).NetworksDeleted, null);
+    assert.strictEqual((await docker.pruneBuilder()).SpaceReclaimed, 0);
     assert.strictEqual((await docker.df()).Images.length, 1);
     assert.deepStrictEqual(await docker.listContainers({ all: true }), []);
 }

@@ -276,6 +276,8 @@ def prunes():
     c = client.containers.create("busybox", labels=["pruned"])
     expect([c.id], client.containers.prune(filters={"label": "pruned"})["ContainersDeleted"])
     expect(None, client.images.prune(filters={"dangling": True})["ImagesDeleted"])
+    expect(None, client.networks.prune(filters={"until": "1h"})["NetworksDeleted"])
+    expect(0, client.api.prune_builds()["SpaceReclaimed"])
     expect(1, len(client.df()["Images"]))
 
 
