@@ -24,7 +24,8 @@ static struct dv_container_config *fresh_config(void)
     dv_autostrv warnings = { 0 };
 
     if (dv_json_parse(text, strlen(text), &body, &err) < 0 ||
-        dv_container_config_parse(body, &warnings, &config, &err) < 0)
+        dv_container_config_parse(body, &warnings, &config, &err) < 0 ||
+        dv_container_config_keep(&config, &err) < 0)
         fuzz_fail("a config", err.msg);
     return config;
 }
