@@ -98,6 +98,18 @@ def pss_kb(pid):
     return 0
 
 
+def at_rest(read, seconds=7):
+    """The figures of READ() when their sum has not fallen for SECONDS: threads that a load needed wait
+    a while for more, and a daemon gives back later what it took."""
+    least, since = read(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        time.sleep(0.5)
+        now = read()
+        if sum(now.values()) < 0.99 * sum(least.values()):
+            least, since = now, time.monotonic()
+    return least
+
+
 def processes(program):
     """Pids of all processes in this pid namespace that run PROGRAM (a file name)."""
     found = []
