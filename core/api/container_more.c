@@ -97,10 +97,8 @@ int dv_api_container_prune(struct dv_request *req, struct dv_error *err)
     uint64_t until_ns = 0;
     char text[24];
     size_t n;
-    int r = dv_filters_parse(dv_query(req, "filters"), keys, &f, err);
+    int r = dv_filters_parse_prune(dv_query(req, "filters"), keys, &f, &until_ns, err);
 
-    if (r == 0)
-        r = dv_filter_until(&f, &until_ns, err);
     if (r < 0)
         return r;
     pruned.ids = json_object_new_array();

@@ -259,3 +259,11 @@ int dv_filter_until(const struct dv_filters *f, uint64_t *ret_ns, struct dv_erro
     *ret_ns = span < 0 ? now + (uint64_t)-span : (uint64_t)span > now ? 0 : now - (uint64_t)span;
     return 0;
 }
+
+int dv_filters_parse_prune(const char *text, const char *const *keys, struct dv_filters *ret,
+                           uint64_t *ret_ns, struct dv_error *err)
+{
+    int r = dv_filters_parse(text, keys, ret, err);
+
+    return r < 0 ? r : dv_filter_until(ret, ret_ns, err);
+}

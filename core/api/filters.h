@@ -22,6 +22,9 @@ void dv_filters_done(struct dv_filters *f);
  * INVALID. RET: zero before. */
 DV_CHECK int dv_filters_parse(const char *text, const char *const *keys, struct dv_filters *ret,
                               struct dv_error *err);
+/* The same for a prune, which has "until" among KEYS: its time in *RET_NS, as dv_filter_until() gives it. */
+DV_CHECK int dv_filters_parse_prune(const char *text, const char *const *keys, struct dv_filters *ret,
+                                    uint64_t *ret_ns, struct dv_error *err);
 const struct dv_strv *dv_filters_get(const struct dv_filters *f, const char *key); /* NULL: none */
 /* The next three are true where the key was not asked for. */
 bool dv_filter_exact(const struct dv_filters *f, const char *key, const char *value);

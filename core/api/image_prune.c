@@ -66,10 +66,9 @@ static void prune_image(struct pruning *p, const struct dv_image *image)
 static int prepare(struct pruning *p, struct dv_request *req, struct dv_error *err)
 {
     static const char *const keys[] = { "dangling", "label", "label!", "until", NULL };
-    int r = dv_filters_parse(dv_query(req, "filters"), keys, &p->filters, err);
+    int r = dv_filters_parse_prune(dv_query(req, "filters"), keys, &p->filters, &p->until_ns, err);
 
     r = r < 0 ? r : dv_filter_bool(&p->filters, "dangling", &p->dangling, err);
-    r = r < 0 ? r : dv_filter_until(&p->filters, &p->until_ns, err);
     if (r < 0)
         return r;
     p->deleted = json_object_new_array();

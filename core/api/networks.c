@@ -192,10 +192,8 @@ int dv_api_network_prune(struct dv_request *req, struct dv_error *err)
     dv_autofilters f = { .n = 0 };
     uint64_t until_ns;
     json_object *obj;
-    int r = dv_filters_parse(dv_query(req, "filters"), keys, &f, err);
+    int r = dv_filters_parse_prune(dv_query(req, "filters"), keys, &f, &until_ns, err);
 
-    if (r == 0)
-        r = dv_filter_until(&f, &until_ns, err);
     if (r < 0)
         return r;
     dv_events_emit(req->engine->events, "network", "prune", "",
