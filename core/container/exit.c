@@ -44,7 +44,6 @@ bool dv_exit_record_read(int state_fd, const char *boot_id, struct dv_exit *ret)
 
     if (dv_read_file(state_fd, "exit", 4096, &text, NULL, &err) < 0)
         return false;
-    /* What it says of the OOM killer is 0: only we hold the control group. */
     if (sscanf(text, "%u %lld %*u %llu %llu %63s", &version, &code, &started, &finished, boot) != 5)
         return false;
     if (version != 1 || !dv_streq(boot, boot_id))

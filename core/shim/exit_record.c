@@ -26,8 +26,8 @@ int dv_exit_record_write(int state_dir, const struct dv_exit_record *record, str
     int n, r;
 
     read_boot_id(boot_id);
-    n = snprintf(text, sizeof(text), "%d %d %d %" PRIu64 " %" PRIu64 " %s\n", RECORD_VERSION,
-                 record->exit_code, record->oom, record->started_ns, record->finished_ns, boot_id);
+    n = snprintf(text, sizeof(text), "%d %d 0 %" PRIu64 " %" PRIu64 " %s\n", RECORD_VERSION,
+                 record->exit_code, record->started_ns, record->finished_ns, boot_id);
     r = dv_file_replace(state_dir, "exit", text, (size_t)n, 0600, DV_VOLATILE, err);
     return r < 0 ? dv_wrap(err, "write the exit record") : 0;
 }

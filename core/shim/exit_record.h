@@ -1,14 +1,12 @@
 /* exit_record.h - how a container ended, on disk before anyone is told. */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
 
 struct dv_exit_record {
     int exit_code;         /* as a shell gives it */
-    bool oom;
     uint64_t started_ns, finished_ns;
 };
 

@@ -137,7 +137,6 @@ static void send_exit_event(struct dv_life *life, const struct dv_exit_record *r
     dv_msg_begin(&w, DV_SHIM_EVENT_EXIT, 0, DV_MAX_MSG_BYTES);
     dv_msg_i64(&w, DV_ST_EXIT_CODE, record->exit_code);
     dv_msg_u64(&w, DV_ST_SIGNAL, (uint64_t)life->main->signal);
-    dv_msg_u64(&w, DV_ST_OOM, record->oom);
     dv_msg_u64(&w, DV_ST_STARTED_NS, record->started_ns);
     dv_msg_u64(&w, DV_ST_FINISHED_NS, record->finished_ns);
     if (dv_msg_end(&w, &err) == 0)
@@ -149,7 +148,6 @@ void dv_life_announce(struct dv_life *life)
 {
     struct dv_exit_record record = {
         .exit_code = life->main->exit_code,
-        .oom = false, /* davitd knows: it holds the control group */
         .started_ns = life->main->started_ns,
         .finished_ns = life->main->finished_ns,
     };

@@ -67,7 +67,7 @@ enum dv_shim_tag {
     DV_ST_CODE,
     DV_ST_MESSAGE,
     DV_ST_EXIT_CODE,        /* as a shell gives it: 0..255, 128 + n for a signal */
-    DV_ST_OOM,
+    DV_ST_UNUSED,           /* keeps the numbers of what follows */
     DV_ST_STARTED_NS,       /* CLOCK_REALTIME */
     DV_ST_FINISHED_NS,
     DV_ST_STATE,            /* 1 created, 2 running, 3 exited (draining) */
@@ -116,4 +116,5 @@ enum { DV_LEND_ROOT = 1,    /* open_tree(OPEN_TREE_CLONE | AT_RECURSIVE) of the 
        DV_LEND_SHM };       /* clone of what is at /dev/shm, for who joins the IPC namespace */
 
 /* The exit record: file "exit" in the state directory, replaced atomically, one line of text:
- * "1 EXIT_CODE OOM STARTED_NS FINISHED_NS BOOT_ID\n"  (1 = version of the record). */
+ * "1 EXIT_CODE 0 STARTED_NS FINISHED_NS BOOT_ID\n"  (1 = version of the record; 0 was meant for the OOM
+ * killer, of which only davitd knows, who holds the control group). */

@@ -27,14 +27,14 @@ static void replaces_the_record_as_one_line(void **state)
     assert_int_equal(dv_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &boot_id, NULL,
                                   &err), 0);
     for (int code = 0; code < 256; code += 137) {
-        struct dv_exit_record record = { .exit_code = code, .oom = code == 137, .started_ns = 12,
+        struct dv_exit_record record = { .exit_code = code, .started_ns = 12,
                                          .finished_ns = 18446744073709551615u };
         dv_autofree char *text = NULL;
 
         assert_int_equal(dv_exit_record_write(fd, &record, &err), 0);
         assert_int_equal(dv_read_file(fd, "exit", 256, &text, NULL, &err), 0);
-        snprintf(expected, sizeof(expected), "1 %d %d 12 18446744073709551615 %s", code,
-                 code == 137, boot_id); /* the boot id's own newline ends it */
+        snprintf(expected, sizeof(expected), "1 %d 0 12 18446744073709551615 %s", code,
+                 boot_id); /* the boot id's own newline ends it */
         assert_string_equal(text, expected);
     }
     assert_int_equal(unlinkat(fd, "exit", 0), 0); /* and nothing else is there */
