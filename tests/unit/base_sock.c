@@ -16,6 +16,7 @@
 #include "core/base/file.h"
 #include "core/base/sock.h"
 #include "core/base/str.h"
+#include "open_fds.h"
 
 static void make(struct dv_msg_writer *w, uint16_t kind, size_t n_bytes)
 {
@@ -151,16 +152,6 @@ static void tells_end_empty_and_gone_apart(void **state)
     assert_int_equal(dv_sock_recv(pair[1], &p, &err), 0);
     close(pair[1]);
     dv_msg_done(&w);
-}
-
-static size_t open_fds(void)
-{
-    size_t n = 0;
-    int i;
-
-    for (i = 0; i < 256; i++)
-        n += fcntl(i, F_GETFD) >= 0;
-    return n;
 }
 
 static void refuses_what_is_malformed_and_keeps_nothing(void **state)

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -21,6 +20,7 @@
 #include "core/base/str.h"
 #include "core/container/internal.h"
 #include "core/daemon/engine.h"
+#include "open_fds.h"
 
 /* ---- what the container is told ---- */
 
@@ -331,18 +331,6 @@ static void garbage_ends_the_connection(void **state)
     (void)state;
     assert_int_equal(send(t.fd, "garbage", 7, 0), 7);
     expect_told("lost 3;");
-}
-
-static size_t open_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
 }
 
 /* Descriptors that nobody asked for are closed. */

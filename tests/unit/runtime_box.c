@@ -1,7 +1,6 @@
 /* runtime_box.c - a container of busybox for the tests of core/runtime. */
 #include "tests/unit/runtime_box.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -305,16 +304,4 @@ int box_exec(struct box *b, const struct dv_spec_process *p)
     code = box_wait(pidfd);
     close(pidfd);
     return code;
-}
-
-int box_count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
 }

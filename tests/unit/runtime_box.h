@@ -43,4 +43,3 @@ int box_exec(struct box *b, const struct dv_spec_process *p);
 /* Wait for PIDFD: exit code, or 128 + signal. */
 int box_wait(int pidfd);
 void box_kill(struct box *b);
-int box_count_fds(void);

@@ -18,15 +18,16 @@
 #include "core/base/file.h"
 #include "core/runtime/cgroup_internal.h"
 #include "core/runtime/internal.h"
+#include "tests/unit/open_fds.h"
 #include "tests/unit/runtime_box.h"
 
 static struct box box;
-static int fds_before;
+static size_t fds_before;
 
 static int open_box(void **state)
 {
     (void)state;
-    fds_before = box_count_fds();
+    fds_before = open_fds();
     if (!box_unable())
         box_open(&box);
     return 0;
@@ -37,7 +38,7 @@ static int close_box(void **state)
     (void)state;
     if (!box_unable())
         box_close(&box);
-    assert_int_equal(box_count_fds(), fds_before);
+    assert_int_equal(open_fds(), fds_before);
     return 0;
 }
 
@@ -625,10 +626,10 @@ static void dies_with_its_maker_before_start(void **state)
 
 static void fails_and_leaves_nothing(void **state)
 {
-    int before;
+    size_t before;
 
     (void)state;
-    before = box_count_fds();
+    before = open_fds();
     box_script(&box, "true");
     box_add_mount(&box, "nosuchfs", "x", "/mnt", "");
     expect_run(-DV_E_UNSUPPORTED);
@@ -641,7 +642,7 @@ static void fails_and_leaves_nothing(void **state)
     assert_non_null(strstr(box.err.msg, "option 'bogus=1'"));
     dv_close(box.out);
     box.out = -1;
-    assert_int_equal(box_count_fds(), before);
+    assert_int_equal(open_fds(), before);
 }
 
 static void refuses_what_is_incomplete(void **state)

@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "core/worker/layer.h"
 #include "core/worker/protocol.h"
 #include "image_tar.h"
+#include "open_fds.h"
 
 #define BOX_HELPER static __attribute__((unused))
 
@@ -191,16 +191,4 @@ BOX_HELPER int run(int (*job_run)(struct dv_job *job, struct dv_error *e), struc
     pthread_join(davitd.thread, NULL);
     close(fds[1]);
     return r;
-}
-
-BOX_HELPER size_t open_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
 }
