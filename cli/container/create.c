@@ -65,8 +65,7 @@ static int ask(const struct dv_cli_call *call, json_object *body, char **ret_id,
         return r;
     warnings = dv_jget(reply, "Warnings");
     for (i = 0; i < dv_jlen(warnings); i++)
-        fprintf(stderr, "WARNING: %s\n",
-                dv_jat_str(warnings, i));
+        fprintf(stderr, "WARNING: %s\n", dv_jat_str(warnings, i));
     if (!*dv_jget_str(reply, "Id"))
         return dv_fail(err, DV_E_INVALID, "the daemon created a container without an ID");
     *ret_id = dv_xstrdup(dv_jget_str(reply, "Id"));

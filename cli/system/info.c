@@ -188,8 +188,7 @@ static void put_server(json_object *info)
     putchar('\n');
     fflush(stdout);
     for (i = 0; i < dv_jlen(warnings); i++)
-        fprintf(stderr, "%s\n",
-                dv_jat_str(warnings, i));
+        fprintf(stderr, "%s\n", dv_jat_str(warnings, i));
 }
 
 int dv_cmd_info(struct dv_cli_call *call)
